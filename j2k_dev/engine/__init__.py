@@ -1,0 +1,1 @@
+"""Where workers live: the notebook's interpreter, the workspace, and the local engine."""

@@ -1,0 +1,1 @@
+"""Pure functions on notebooks: reading, analysis, planning, comparison."""

@@ -31,7 +31,7 @@ def from_plain(kind: type[T], plain: Any, where: str = "") -> T:
     return typing.cast("T", _build(kind, plain, where or kind.__name__))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _field_types(kind: type) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}

@@ -22,12 +22,16 @@ class CellAnalysis:
 
     ``reads`` are names loaded anywhere in the cell, nested code included; ``binds`` names bound at the top level;
     ``words`` identifiers inside string constants; ``dynamic`` the reasons why names can't be known from the text.
+    ``nested`` are the reads in code that may run later (functions, lambdas, generators), ``shown`` the names in
+    top-level expressions, whose values may live on in IPython's ``Out``.
     """
 
     reads: tuple[str, ...] = ()
     binds: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     dynamic: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,10 @@ class Interpreter:
 
 @dataclass(frozen=True)
 class Recording:
-    """One run of the whole notebook. ``changes`` are attributes outside the namespace that cells changed."""
+    """One run of the whole notebook. ``changes`` are attributes outside the namespace that cells changed.
+
+    ``files`` is the blob that lists the working directory at the end; ``inputs`` names what it was at the start.
+    """
 
     key: str
     notebook: str
@@ -116,3 +123,5 @@ class Recording:
     trace: Literal["none", "audit", "reprozip"] = "none"
     error: CellError | None = None
     changes: tuple[str, ...] = ()
+    inputs: str = ""
+    files: str | None = None

@@ -36,6 +36,7 @@ class StageResult:
     """The publication of one (run, stage): the first complete one wins.
 
     ``error`` is the user's; ``failure`` ours, by name (a state that can't be handed over, attempts used up).
+    ``files`` is the blob that lists the working directory at the end; ``updates`` change outputs of earlier stages.
     """
 
     run: str
@@ -52,6 +53,8 @@ class StageResult:
     error: CellError | None = None
     failure: str | None = None
     refused: bool = False
+    files: str | None = None
+    updates: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,135 @@
+"""What actions work on: the options, what has been found out so far, and where everything is. Frozen; actions add."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from j2k_dev.engine.interpreter import Launcher, choose, launcher, probe
+from j2k_dev.engine.support import support_folder
+from j2k_dev.engine.workdir import Inputs, prepare_inputs
+from j2k_dev.engine.workspace import Workspace, open_workspace
+from j2k_dev.model.errors import BadInput, Refused
+from j2k_dev.model.run import RunSummary, StageResult
+from j2k_dev.notebook.reader import read_notebook
+from j2k_dev.notebook.source import NotebookFile, inject_parameters
+from j2k_dev.worker.blobs import BlobStore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from j2k_dev.actions.ui import Ui
+    from j2k_dev.model.pipeline import Pipeline, Split
+    from j2k_dev.model.recording import Interpreter, Recording
+    from j2k_dev.worker.spec import CellSource
+
+SPLITS = ("auto", "tags", "headings", "cells")
+ENGINES = ("auto", "local", "kind")
+
+
+@dataclass(frozen=True)
+class UpOptions:
+    """What the command line was asked for; ``timeout`` in seconds per cell."""
+
+    notebook: Path
+    engine: str = "auto"
+    split: str = "auto"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    out: Path | None = None
+    workspace: Path | None = None
+    python: Path | None = None
+    trace: str | None = None
+    timeout: float | None = None
+    data: tuple[Path, ...] = ()
+    verify: bool = False
+    fresh: bool = False
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is known: ``notebook`` is what runs (parameters injected), ``original`` what was read.
+
+    ``recording`` is what the plan is made from; ``oracle`` the recording of exactly this notebook, or None.
+    """
+
+    options: UpOptions
+    ui: Ui
+    workspace: Workspace
+    original: NotebookFile
+    notebook: NotebookFile
+    interpreter: Interpreter
+    launcher: Launcher
+    inputs: Inputs
+    store: BlobStore
+    recording: Recording | None = None
+    oracle: Recording | None = None
+    pipeline: Pipeline | None = None
+    run: str = ""
+    results: tuple[StageResult, ...] = ()
+    summary: RunSummary | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def split(self) -> Split:
+        """Return how to cut."""
+        return self.options.split  # type: ignore[return-value]  # checked when the context was made
+
+    @property
+    def trace(self) -> str:
+        """Return how file access is traced: the local engine needs no more than Python's own audit events."""
+        return self.options.trace or "audit"
+
+    def recording_key(self, notebook: NotebookFile) -> str:
+        """Return what a recording of ``notebook`` is kept under: everything that it depends on."""
+        return digest(
+            self.launcher.support.name, notebook.sha256, self.interpreter.executable, self.interpreter.version,
+            self.interpreter.packages, self.inputs.key, self.trace,
+        )  # fmt: skip
+
+
+def open_context(options: UpOptions, ui: Ui) -> Context:
+    """Read the notebook, find its interpreter, take in its folder; nothing is run."""
+    _check(options)
+    original = read_notebook(options.notebook)
+    choice = choose(original.kernel, original.language, options.python)
+    interpreter = probe(choice)
+    start = launcher(choice, interpreter, support_folder())
+    workspace = open_workspace(options.notebook, options.workspace)
+    store = BlobStore(workspace.exchange / "blobs")
+    inputs = prepare_inputs(options.notebook, workspace.root, store, options.data)
+    notes = (*original.notes, *choice.notes, *inputs.notes)
+    for note in notes:
+        ui.note(note)
+    notebook = inject_parameters(original, options.parameters)
+    return Context(options, ui, workspace, original, notebook, interpreter, start, inputs, store, notes=notes)
+
+
+def _check(options: UpOptions) -> None:
+    problems = []
+    if options.split not in SPLITS:
+        problems.append(f"--split {options.split}: one of {', '.join(SPLITS)}")
+    if options.engine not in ENGINES:
+        problems.append(f"--engine {options.engine}: one of {', '.join(ENGINES)}")
+    if problems:
+        raise BadInput("; ".join(problems), "see j2k up --help")
+    if options.engine == "kind":
+        raise Refused("the kind engine is not part of this version", "use --engine local")
+
+
+def digest(*parts: Any) -> str:
+    """Return a short hash of plain values."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def cell_sources(notebook: NotebookFile) -> tuple[CellSource, ...]:
+    """Return the cells that run, as recorder and workers take them."""
+    from j2k_dev.worker.spec import CellSource  # noqa: PLC0415 - only where something runs
+
+    return tuple(
+        CellSource(cell.index, cell.source, cell.id or None, cell.may_raise)
+        for cell in notebook.code_cells
+        if cell.runs
+    )

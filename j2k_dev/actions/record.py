@@ -1,0 +1,154 @@
+"""Record: run the whole notebook once, in order, in a fresh interpreter. Skipped where that recording exists."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from j2k_dev.actions.context import Context, UpOptions, cell_sources, open_context
+from j2k_dev.engine.recorder import Recorded, run_recorder
+from j2k_dev.engine.workspace import lock, read_json, write_json, write_text
+from j2k_dev.model.codec import CodecError, from_plain, to_plain
+from j2k_dev.model.errors import Refused
+from j2k_dev.model.recording import Boundary, Recording
+from j2k_dev.recording.spec import RecorderSpec
+from j2k_dev.worker.files import changed_originals, manifest_to_json, materialise, watch_originals
+
+if TYPE_CHECKING:
+    from j2k_dev.actions.ui import Ui
+    from j2k_dev.notebook.source import NotebookFile
+
+
+class Record:
+    """Makes the recording that the plan comes from, and says which recording is the oracle."""
+
+    def execute(self, context: Context) -> Context:
+        """Record what is not recorded yet.
+
+        With parameters, the recording of the notebook as it is serves for planning, unless one with these parameters
+        exists or is asked for (``--verify``).
+        """
+        if context.options.parameters and not context.options.verify:
+            oracle = find_recording(context, context.notebook)
+            planned = oracle or ensure_recording(context, context.original)
+        else:
+            oracle = planned = ensure_recording(context, context.notebook)
+        return dataclasses.replace(context, recording=planned, oracle=oracle)
+
+
+def record(options: UpOptions, ui: Ui) -> Recording:
+    """Record a notebook, unless nothing has changed since it was recorded."""
+    context = open_context(options, ui)
+    with lock(context.workspace, note=ui.note):
+        return ensure_recording(context, context.notebook)
+
+
+def ensure_recording(context: Context, notebook: NotebookFile) -> Recording:
+    """Return the recording of ``notebook``, made now if need be; one that ended with an error is made again."""
+    known = None if context.options.fresh else find_recording(context, notebook)
+    if known is not None:
+        return known
+    made = make_recording(context, notebook, context.recording_key(notebook))
+    write_json(context.workspace.recording(made.key), to_plain(made))
+    return made
+
+
+def find_recording(context: Context, notebook: NotebookFile) -> Recording | None:
+    """Return a complete recording of ``notebook``, with what later runs found out about its boundaries."""
+    path = context.workspace.recording(context.recording_key(notebook))
+    recording = _read(path, context)
+    if recording is None or recording.error is not None:
+        return None
+    return _with_obstacles(recording, _obstacles(path))
+
+
+def _read(path: Path, context: Context) -> Recording | None:
+    plain = read_json(path, context.ui.note)
+    try:
+        return None if plain is None else from_plain(Recording, plain)
+    except CodecError as error:
+        context.ui.note(f"{path} is of another version of j2k and is made again ({error})")
+        return None
+
+
+def make_recording(context: Context, notebook: NotebookFile, key: str) -> Recording:
+    """Run the notebook from its first cell to its last, in the working directory as it was at the start."""
+    folder = context.workspace.recording(key).parent
+    inputs = folder / "inputs.json"
+    write_text(inputs, manifest_to_json(context.inputs.manifest))
+    cells = cell_sources(notebook)
+    work = context.inputs.work
+    spec = RecorderSpec(cells, str(work), str(context.workspace.exchange), str(inputs), context.trace != "none")
+    with context.ui.step(f"recording {notebook.path.name}"), _originals_untouched(context):
+        materialise(context.inputs.manifest, work, context.store)
+        started = time.monotonic()
+        recorded = run_recorder(context.launcher, spec, folder, _Progress(context, len(cells)), context.options.timeout)
+    return _recording(context, notebook, key, recorded, time.monotonic() - started)
+
+
+class _Progress:
+    """Passes the recorder's events on to whoever waits."""
+
+    def __init__(self, context: Context, total: int) -> None:
+        self._context = context
+        self._total = total
+
+    def __call__(self, event: str, cell: int, seconds: float) -> None:
+        ui = self._context.ui
+        if event == "cell-started":
+            ui.cell_started(None, cell, self._total, self._context.notebook.cells[cell].source)
+        else:
+            ui.cell_finished(None, cell, self._total, seconds)
+
+
+@contextlib.contextmanager
+def _originals_untouched(context: Context) -> Any:
+    """Refuse a notebook that writes to inputs which stay where they are: each stage would do it again."""
+    before = watch_originals(context.inputs.originals)
+    yield
+    if touched := changed_originals(before, context.inputs.originals):
+        raise Refused(
+            f"the notebook changes {', '.join(touched[:3])}, which is too large to be copied and was changed for real",
+            "let the notebook write to another file, or make that one smaller",
+        )
+
+
+def _recording(context: Context, notebook: NotebookFile, key: str, recorded: Recorded, seconds: float) -> Recording:
+    return Recording(
+        key=key,
+        notebook=notebook.path.name,
+        notebook_sha256=notebook.sha256,
+        interpreter=context.interpreter,
+        parameters=dict(context.options.parameters),
+        cells=recorded.cells,
+        boundaries=recorded.boundaries,
+        seconds=seconds,
+        trace=context.trace,  # type: ignore[arg-type]  # checked by the command line
+        error=recorded.error,
+        changes=recorded.changes,
+        inputs=context.inputs.key,
+        files=recorded.files,
+    )
+
+
+def add_obstacle(context: Context, recording: Recording, after: int, reason: str) -> Recording:
+    """Remember that a hand-over after cell ``after`` does not work, and return the recording that says so."""
+    path = context.workspace.recording(recording.key)
+    obstacles = {**_obstacles(path), after: reason}
+    write_json(path.parent / "obstacles.json", {str(cell): why for cell, why in obstacles.items()})
+    return _with_obstacles(recording, {after: reason})
+
+
+def _obstacles(recording: Path) -> dict[int, str]:
+    return {int(cell): why for cell, why in (read_json(recording.parent / "obstacles.json") or {}).items()}
+
+
+def _with_obstacles(recording: Recording, obstacles: dict[int, str]) -> Recording:
+    def told(boundary: Boundary) -> Boundary:
+        reason = obstacles.get(boundary.after)
+        return dataclasses.replace(boundary, obstacles=(*boundary.obstacles, reason)) if reason else boundary
+
+    return dataclasses.replace(recording, boundaries=tuple(map(told, recording.boundaries)))

@@ -1,0 +1,177 @@
+"""Run: every stage in a process of its own. What an earlier run has for the same cells and state is taken over."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import TYPE_CHECKING, Any
+
+from j2k_dev.actions.context import Context, UpOptions, cell_sources, digest
+from j2k_dev.actions.ui import StageEvent
+from j2k_dev.engine.local import LocalEngine, Places, RunRequest
+from j2k_dev.engine.workspace import read_json, write_json, write_text
+from j2k_dev.model.errors import MachineryFailed, Refused
+from j2k_dev.worker.exchange import Exchange
+from j2k_dev.worker.files import manifest_to_json
+from j2k_dev.worker.spec import StageSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from j2k_dev.actions.ui import Ui
+    from j2k_dev.model.pipeline import Pipeline
+    from j2k_dev.model.run import RunSummary, StageResult
+    from j2k_dev.worker.events import Event
+
+# A notebook whose text holds one of these looks at who owns an array's memory; it then owns it, as in Jupyter.
+_OWNERSHIP = ("resize", "owndata", "OWNDATA", ".base", "setflags", ".flags")
+
+
+class Run:
+    """Runs the pipeline and leaves the results of its stages; a run that was cut off goes on where it was."""
+
+    def execute(self, context: Context) -> Context:
+        """Run what is not done yet; raise Refused or MachineryFailed where no result can come of it."""
+        pipeline = context.pipeline
+        if pipeline is None:
+            return context
+        context = dataclasses.replace(context, run=context.run or new_run(context))
+        paths = context.workspace.run(context.run)
+        inputs = paths.root / "inputs.json"
+        write_text(inputs, manifest_to_json(context.inputs.manifest))
+        specs = _specs(context, pipeline, inputs)
+        _adopt(context, pipeline, specs)
+        ui = context.ui
+        ui.stages([(stage.name, len(stage.cells)) for stage in pipeline.stages])
+        places = Places(context.workspace.bus, context.workspace.exchange, context.inputs.work, paths.logs)
+        request = RunRequest(context.run, pipeline, specs, places, {}, context.options.timeout)
+        with ui.step(f"running {len(pipeline.stages)} stages"):
+            results = LocalEngine(context.launcher).run(request, _Progress(ui, pipeline))
+        _remember(context, pipeline, specs, results)
+        return dataclasses.replace(context, results=results)
+
+
+def run(options: UpOptions, ui: Ui) -> RunSummary:
+    """Run the pipeline of a notebook and compare its results with the recording, if there is one."""
+    from j2k_dev.actions.up import up  # noqa: PLC0415 - it is the same list of actions
+
+    return up(options, ui)
+
+
+def new_run(context: Context) -> str:
+    """Return the name of the run to make: the one that was cut off, if it is of exactly this, else a new one."""
+    assert context.pipeline is not None
+    key = run_key(context)
+    for name in context.workspace.run_names():
+        root = context.workspace.run(name)
+        request = read_json(root.root / "request.json")
+        if request == {"key": key} and not root.summary.exists():
+            context.ui.note(f"going on with the run {name}, which was cut off")
+            return name
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{digest(key, time.time_ns())[:6]}"
+    write_json(context.workspace.run(name).root / "request.json", {"key": key})
+    return name
+
+
+def run_key(context: Context) -> str:
+    """Return what a run depends on: recording, plan and parameters."""
+    pipeline = context.pipeline
+    assert pipeline is not None
+    stages = [[stage.name, stage.cells, stage.pruned] for stage in pipeline.stages]
+    return digest(pipeline.recording, context.notebook.sha256, context.launcher.support.name, stages)
+
+
+def failure_of(results: tuple[StageResult, ...]) -> Refused | MachineryFailed | None:
+    """Return why a run has no result, if it is not the notebook's own doing."""
+    last = results[-1]
+    if last.failure is None:
+        return None
+    if last.refused:
+        return Refused(f"stage {last.stage}: {last.failure}", "let the cells that share it be one stage")
+    return MachineryFailed(f"stage {last.stage}: {last.failure}", "run the same command again")
+
+
+def _specs(context: Context, pipeline: Pipeline, inputs: Path) -> dict[str, StageSpec]:
+    sources = {cell.index: cell for cell in cell_sources(context.notebook)}
+    text = "\n".join(cell.source for cell in sources.values())
+    assert context.recording is not None
+    return {
+        stage.name: StageSpec(
+            stage=stage,
+            cells=tuple(sources[index] for index in stage.cells if index in sources),
+            exchange=str(context.workspace.exchange),
+            work=str(context.inputs.work),
+            inputs=str(inputs),
+            last=stage is pipeline.stages[-1],
+            changes=context.recording.changes,
+            copy=any(word in text for word in _OWNERSHIP),
+        )
+        for stage in pipeline.stages
+    }
+
+
+class _Progress:
+    """Turns events of the engine into what the person who waits sees."""
+
+    def __init__(self, ui: Ui, pipeline: Pipeline) -> None:
+        self._ui = ui
+        self._totals = {stage.name: len(stage.cells) for stage in pipeline.stages}
+
+    def __call__(self, event: Event) -> None:
+        detail: dict[str, Any] = event.detail
+        total = self._totals.get(event.stage, 0)
+        if event.event == "cell-started":
+            self._ui.cell_started(event.stage, detail["cell"], total)
+        elif event.event == "cell-finished":
+            self._ui.cell_finished(event.stage, detail["cell"], total, detail["seconds"])
+        elif event.event == "started":
+            self._ui.stage(StageEvent(event.stage, "running", event.attempt))
+        elif event.event == "ended":
+            self._ui.stage(StageEvent(event.stage, detail["outcome"], event.attempt, detail.get("how", "")))
+
+
+# --- taking over what is done already ---------------------------------------------------------------------------------
+
+
+def _keys(context: Context, pipeline: Pipeline, specs: dict[str, StageSpec]) -> list[str]:
+    """Return a key per stage: the same key means the same cells on the same state, made by the same programs."""
+    interpreter = context.interpreter
+    before = digest(context.launcher.support.name, interpreter.executable, interpreter.packages, context.inputs.key)
+    keys = []
+    for stage in pipeline.stages:
+        spec = specs[stage.name]
+        cells = [[cell.index, cell.source, cell.id, cell.may_raise] for cell in spec.cells]
+        before = digest(before, cells, stage.pruned, spec.changes, spec.copy, spec.last)
+        keys.append(before)
+    return keys
+
+
+def _adopt(context: Context, pipeline: Pipeline, specs: dict[str, StageSpec]) -> None:
+    """Publish for this run what an earlier run has for the first stages, as far as nothing changed."""
+    if context.options.fresh:
+        return
+    exchange = Exchange(context.workspace.exchange)
+    for stage, key in zip(pipeline.stages, _keys(context, pipeline, specs), strict=True):
+        known = read_json(_known(context, key))
+        result = exchange.read(known["run"], known["stage"]) if known else None
+        if result is None or not _is_whole(context, result):
+            return
+        exchange.adopt(dataclasses.replace(result, stage=stage.name), context.run)
+        context.ui.stage(StageEvent(stage.name, "reused"))
+
+
+def _is_whole(context: Context, result: StageResult) -> bool:
+    snapshot = result.snapshot
+    return snapshot is None or (context.workspace.exchange / "snapshots" / snapshot).exists()
+
+
+def _remember(
+    context: Context, pipeline: Pipeline, specs: dict[str, StageSpec], results: tuple[StageResult, ...]
+) -> None:
+    for key, result in zip(_keys(context, pipeline, specs), results, strict=False):
+        if result.error is None and result.failure is None:
+            write_json(_known(context, key), {"run": result.run, "stage": result.stage})
+
+
+def _known(context: Context, key: str) -> Path:
+    return context.workspace.exchange / "known" / f"{key}.json"

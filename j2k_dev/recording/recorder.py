@@ -1,0 +1,154 @@
+"""The recorder: runs the whole notebook once, in order, in the notebook's own interpreter, and notes what cells did.
+
+Runs as a program of its own. What it finds goes as JSON lines to a file descriptor, cell by cell, so that nothing is
+lost of what was done before a cell raises, blocks or kills the process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from j2k_dev.model.codec import from_plain, to_plain
+from j2k_dev.model.recording import Boundary, CellAnalysis, CellError, CellRecord, FileUse
+from j2k_dev.notebook.analysis import analyse_cell
+from j2k_dev.recording.fingerprints import Fingerprints
+from j2k_dev.recording.spec import RecorderSpec
+from j2k_dev.recording.trace import TraceOfCell, Tracer
+from j2k_dev.recording.watch import Watcher
+from j2k_dev.worker.blobs import BlobStore
+from j2k_dev.worker.files import FileManifest, changes, manifest_from_json, manifest_to_json, scan
+from j2k_dev.worker.hidden import CARRIERS, note_start
+from j2k_dev.worker.liveness import alive, peak_bytes, reset_peak
+from j2k_dev.worker.shell import CellRun, NotebookShell, start_shell
+from j2k_dev.worker.snapshot import variables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from j2k_dev.worker.spec import CellSource
+
+
+class Recorder:
+    """Runs cell after cell and reports each."""
+
+    def __init__(self, spec: RecorderSpec, report: TextIO) -> None:
+        self._spec = spec
+        self._report = report
+        self._shell: NotebookShell = start_shell()
+        note_start(self._shell.ip, CARRIERS)
+        self._store = BlobStore(Path(spec.exchange) / "blobs")
+        self._files: FileManifest = manifest_from_json(Path(spec.inputs).read_bytes())
+        self._prints = Fingerprints()
+        self._watcher = Watcher()
+        self._tracer = Tracer(Path(spec.work)) if spec.trace else None
+        self._changes: dict[str, None] = {}
+        self._seconds = 0.0
+
+    def record(self) -> None:
+        """Run the notebook; end early where a cell raises that may not."""
+        os.chdir(self._spec.work)
+        self._watcher.start()
+        if self._tracer is not None:
+            self._tracer.start()
+        error = None
+        for cell in self._spec.cells:
+            record, boundary = self._cell(cell)
+            self._tell("cell", record=to_plain(record), boundary=to_plain(boundary))
+            if record.error is not None and not cell.may_raise:
+                error = record.error
+                break
+        self._finish(error)
+
+    def _cell(self, cell: CellSource) -> tuple[CellRecord, Boundary]:
+        self._tell("cell-started", cell=cell.index)
+        analysis = self._analysis(cell)
+        modules = set(sys.modules)
+        reset_peak()
+        run = self._shell.run(cell.source, cell.index, cell.id)
+        peak = peak_bytes()
+        self._seconds += run.wall_seconds
+        self._tell("cell-finished", cell=cell.index, seconds=run.wall_seconds)
+        files = self._file_uses()  # before anything else here opens one
+        named = {*analysis.reads, *analysis.binds, *analysis.words}
+        changed, live = self._prints.after_cell(cell.index, variables(self._shell.ip), named, self._seconds)
+        record = CellRecord(
+            index=cell.index,
+            execution_count=run.execution_count,
+            outputs=run.outputs,
+            wall_seconds=run.wall_seconds,
+            cpu_seconds=run.cpu_seconds,
+            peak_bytes=peak,
+            bound=changed.bound,
+            changed=changed.changed,
+            deleted=changed.deleted,
+            files=files,
+            modules=tuple(_importable(set(sys.modules) - modules)),
+            analysis=analysis,
+            error=self._error(cell, run),
+        )
+        boundary = Boundary(cell.index, live, sum(variable.bytes for variable in live), self._obstacles(cell, analysis))
+        return record, boundary
+
+    def _analysis(self, cell: CellSource) -> CellAnalysis:
+        try:
+            return analyse_cell(self._shell.ip.transform_cell(cell.source))
+        except Exception as error:  # noqa: BLE001 - a cell that does not parse raises when it runs; nothing is known of it
+            return CellAnalysis(dynamic=(f"the cell can't be read: {error}",))
+
+    def _file_uses(self) -> tuple[FileUse, ...]:
+        """Combine what the tracer saw being opened with what changed in the working directory."""
+        trace = self._tracer.cell() if self._tracer is not None else TraceOfCell()
+        now = scan(Path(self._spec.work), self._files, self._store)
+        changed = changes(self._files, now)
+        self._files = now
+        return trace.uses(Path(self._spec.work), changed)
+
+    def _obstacles(self, cell: CellSource, analysis: CellAnalysis) -> tuple[str, ...]:
+        """Name what keeps a boundary here from being safe, besides variables; carry on to note library changes."""
+        noted = self._watcher.after_cell(cell.source)
+        self._changes.update(dict.fromkeys(change.path for change in noted if change.carried))
+        refused = tuple(f"{change.path} was changed and can't be handed over" for change in noted if change.refused)
+        return (*refused, *alive(self._shell))
+
+    def _error(self, cell: CellSource, run: CellRun) -> CellError | None:
+        if self._shell.ip.exit_now:
+            return CellError(cell.index, "KernelExit", "the cell asked the kernel to exit", ())
+        return run.error
+
+    def _finish(self, error: CellError | None) -> None:
+        files = self._store.put(memoryview(manifest_to_json(self._files).encode())).sha256
+        collector = self._shell.collector
+        outputs = {index: collector.finished(index) for index in collector.cells if index >= 0}
+        self._tell("end", outputs=outputs, changes=list(self._changes), files=files, error=to_plain(error))
+
+    def _tell(self, event: str, **details: Any) -> None:
+        self._report.write(json.dumps({"event": event, **details}) + "\n")
+        self._report.flush()
+
+
+def _importable(names: Iterable[str]) -> Iterable[str]:
+    """Keep, in the order of import, the modules that have a name to import them by."""
+    wanted = set(names)
+    return (name for name, module in list(sys.modules.items()) if name in wanted and _has_spec(module))
+
+
+def _has_spec(module: Any) -> bool:
+    return getattr(module, "__spec__", None) is not None
+
+
+def main(argv: list[str]) -> None:
+    """Record what the spec (a JSON file) names and report to the file descriptor given."""
+    spec = from_plain(RecorderSpec, json.loads(Path(argv[0]).read_bytes()))
+    with os.fdopen(int(argv[1]), "w", encoding="utf-8") as report:
+        os.set_inheritable(report.fileno(), False)
+        Recorder(spec, report).record()
+        report.flush()
+        os._exit(0)  # neither waits for threads that a cell left behind nor runs its exit handlers
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,241 @@
+"""A state written down: one skeleton (a pickle of the whole namespace) plus content-addressed blobs.
+
+    magic line · length of the header · header (JSON) · pickle stream
+
+The stream holds the interpreter's hidden state that comes first (environment, path, …), a record for each variable, and
+the hidden state that comes after. A snapshot is complete or absent, and named by the hash of its content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import pickle
+import struct
+import sys
+import types
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from j2k_dev.worker.atomic import publish
+from j2k_dev.worker.blobs import BlobDamaged, BlobRef, BlobStore
+from j2k_dev.worker.state.pickler import StatePickler, StateUnpickler, notebook_namespace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from j2k_dev.worker.hidden import Carrier
+
+MAGIC = b"j2k-snapshot 1\n"
+OUT_OF_BAND = 1 << 16
+_LENGTH = struct.Struct(">Q")
+
+# What every notebook's namespace has from the start; IPython's own names travel as hidden state.
+_GIVEN = {
+    "__name__", "__doc__", "__package__", "__loader__", "__spec__", "__builtin__", "__builtins__", "_ih", "_oh", "_dh",
+    "In", "Out", "get_ipython", "exit", "quit", "open", "_", "__", "___", "_i", "_ii", "_iii",
+}  # fmt: skip
+
+
+class CannotHandOver(Exception):  # noqa: N818 - says what is the case
+    """Something that is live can't be written down or read back."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name = name
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a snapshot says of itself; ``records`` are in the order of the stream, ``order`` that of the namespace."""
+
+    before: list[str]
+    records: list[str]
+    after: list[str]
+    order: list[str]
+    blobs: list[list[Any]]
+    files: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot that was published; sizes in bytes, blobs included."""
+
+    sha256: str
+    bytes: int
+
+
+def variables(shell: InteractiveShell) -> dict[str, Any]:
+    """Return the notebook's own variables in namespace order."""
+    given = shell.user_ns_hidden
+    return {
+        name: value
+        for name, value in list(shell.user_ns.items())
+        if not (name in _GIVEN and (name not in given or given[name] is value or name.startswith("_")))
+        and not _is_history(name)
+    }
+
+
+def _is_history(name: str) -> bool:
+    return name.startswith("_i") and name[2:].isdigit()
+
+
+def take(
+    shell: InteractiveShell,
+    carriers: Sequence[Carrier],
+    store: BlobStore,
+    folder: Path,
+    files: Mapping[str, Any],
+    leave_out: Iterable[str] = (),
+) -> Snapshot:
+    """Write down the live state and publish it; raise CannotHandOver for the first thing that can't travel."""
+    writer = _Writer(store)
+    live = variables(shell)
+    for name in leave_out:
+        live.pop(name, None)
+    before = writer.hidden("before", shell, carriers)
+    records = sorted(live, key=lambda name: _rank(live[name]))
+    for name in records:
+        writer.record(f"variable {name}", live[name])
+    after = writer.hidden("after", shell, carriers)
+    blobs = [[blob.sha256, blob.bytes, list(blob.stamp)] for blob in writer.blobs]
+    return writer.publish(folder, Header(before, records, after, list(live), blobs, dict(files)))
+
+
+def _rank(value: Any) -> int:
+    """Load modules first, then functions and classes: what loading the rest may call."""
+    if isinstance(value, types.ModuleType):
+        return 0
+    return 1 if isinstance(value, (type, types.FunctionType)) else 2
+
+
+class _Writer:
+    """Writes records into one stream and puts large buffers into the store."""
+
+    def __init__(self, store: BlobStore) -> None:
+        self.blobs: list[BlobRef] = []
+        self._store = store
+        self._stream = io.BytesIO()
+        self._pickler = StatePickler(self._stream, self._buffer)
+
+    def _buffer(self, buffer: pickle.PickleBuffer) -> bool:
+        data = buffer.raw()
+        if data.nbytes < OUT_OF_BAND:
+            return True
+        self.blobs.append(self._store.put(data))
+        return False
+
+    def record(self, what: str, value: Any) -> None:
+        try:
+            self._pickler.dump(value)
+        except OSError:
+            raise
+        except Exception as error:
+            raise CannotHandOver(what, _reason(error)) from error
+
+    def hidden(self, when: str, shell: InteractiveShell, carriers: Sequence[Carrier]) -> list[str]:
+        names = []
+        for carrier in carriers:
+            if carrier.when == when and (value := carrier.capture(shell)) is not None:
+                self.record(f"state of {carrier.name}", value)
+                names.append(carrier.name)
+        return names
+
+    def publish(self, folder: Path, header: Header) -> Snapshot:
+        described = json.dumps(asdict(header)).encode()
+        content = MAGIC + _LENGTH.pack(len(described)) + described + self._stream.getvalue()
+        sha256 = hashlib.sha256(content).hexdigest()
+        publish(folder / sha256, content)
+        return Snapshot(sha256, len(content) + sum({blob.sha256: blob.bytes for blob in self.blobs}.values()))
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error) or type(error).__name__
+    return text if isinstance(error, (pickle.PicklingError, TypeError)) else f"{type(error).__name__}: {text}"
+
+
+class Restorer:
+    """Reads a snapshot back in the order that its parts need: before, files and modules, variables, after."""
+
+    def __init__(self, path: Path, store: BlobStore, *, copy: bool = False) -> None:
+        self.header, stream = _read(path)
+        buffers = (_buffer_of(store, ref, copy=copy) for ref in self.header.blobs)
+        self._unpickler = StateUnpickler(io.BytesIO(stream), buffers)
+        self.loaded: dict[str, Any] = {}
+
+    def before(self, shell: InteractiveShell, carriers: Sequence[Carrier]) -> None:
+        """Restore the hidden state that imports and variables may need."""
+        self._hidden(self.header.before, shell, carriers)
+
+    def variables(self, shell: InteractiveShell) -> None:
+        """Load every variable into the live namespace, then give the namespace its order."""
+        namespace = notebook_namespace()
+        for name in self.header.records:
+            namespace[name] = self._load(f"variable {name}")
+        for name in self.header.order:
+            namespace[name] = namespace.pop(name)
+        for name in set(self.header.order) & set(shell.user_ns_hidden):
+            if shell.user_ns_hidden[name] is not namespace[name]:
+                shell.user_ns_hidden.pop(name)
+
+    def after(self, shell: InteractiveShell, carriers: Sequence[Carrier]) -> None:
+        """Restore the hidden state that may refer to variables."""
+        self._hidden(self.header.after, shell, carriers)
+
+    def _hidden(self, names: list[str], shell: InteractiveShell, carriers: Sequence[Carrier]) -> None:
+        known = {carrier.name: carrier for carrier in carriers}
+        for name in names:
+            value = self._load(f"state of {name}")
+            known[name].restore(shell, value)
+
+    def _load(self, what: str) -> Any:
+        try:
+            return self._unpickler.load()
+        except BlobDamaged:
+            raise
+        except Exception as error:  # the notebook's classes run code of their own here
+            raise CannotHandOver(what, f"it was written down but can't be read back ({_reason(error)})") from error
+
+
+def _read(path: Path) -> tuple[Header, bytes]:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise BlobDamaged(f"snapshot {path.name} is missing") from None
+    if hashlib.sha256(content).hexdigest() != path.name:
+        raise BlobDamaged(f"snapshot {path.name} has another content")
+    start = len(MAGIC) + _LENGTH.size
+    (length,) = _LENGTH.unpack(content[len(MAGIC) : start])
+    return Header(**json.loads(content[start : start + length])), content[start + length :]
+
+
+def _buffer_of(store: BlobStore, ref: list[Any], *, copy: bool) -> Any:
+    mapped = store.map(BlobRef(ref[0], ref[1], tuple(ref[2])))
+    return bytearray(mapped) if copy else mapped
+
+
+def files_of(path: Path) -> dict[str, Any]:
+    """Return the files that a snapshot says belong to it."""
+    return _read(path)[0].files
+
+
+def import_modules(names: Sequence[str], ignore: Callable[[str], bool] = lambda _name: False) -> None:
+    """Import modules in the order in which the recording did; one that can't be imported by itself is left to the state."""
+    for name in names:
+        if name not in sys.modules and not ignore(name):
+            try:
+                __import__(name)
+            except Exception:  # noqa: BLE001, S112 - some modules only exist as part of what imported them
+                continue
+
+
+def snapshot_size(path: Path) -> int:
+    """Return the bytes of a snapshot, blobs included."""
+    header, _ = _read(path)
+    return os.stat(path).st_size + sum({blob[0]: blob[1] for blob in header.blobs}.values())  # noqa: PTH116 - one call

@@ -1,0 +1,155 @@
+"""One stage in one process: restore the state, run the cells, publish the new state.
+
+``prepare`` does what can be done before there is a message: the shell and the imports. What it returns is called once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from j2k_dev.model.codec import from_plain
+from j2k_dev.model.errors import Refused
+from j2k_dev.model.recording import CellError
+from j2k_dev.model.run import CellOutput, Message, StageResult
+from j2k_dev.worker.blobs import BlobStore
+from j2k_dev.worker.files import FileManifest, WorkLock, manifest_from_json, manifest_to_json, materialise, scan
+from j2k_dev.worker.hidden import CARRIERS, Carrier, note_start
+from j2k_dev.worker.hidden.changes import library_changes
+from j2k_dev.worker.liveness import alive, peak_bytes, reset_peak
+from j2k_dev.worker.shell import NotebookShell, start_shell
+from j2k_dev.worker.snapshot import CannotHandOver, Restorer, import_modules, take
+from j2k_dev.worker.spec import StageSpec
+
+Progress = Callable[[str, dict[str, Any]], None]
+
+
+def prepare(spec: StageSpec | dict[str, Any]) -> Callable[[Message, Progress], StageResult]:
+    """Make the shell and import what the stage will need; return what executes the one message."""
+    stage = spec if isinstance(spec, StageSpec) else from_plain(StageSpec, spec)
+    shell = start_shell()
+    hidden = (*CARRIERS, library_changes(stage.changes), *_displays(shell))
+    note_start(shell.ip, hidden)
+    _import_libraries(stage)
+    return _Execution(stage, shell, hidden)
+
+
+def _import_libraries(spec: StageSpec) -> None:
+    """Import the stage's libraries, but nothing from the working directory, whose files are not there yet."""
+    path = list(sys.path)
+    sys.path[:] = [entry for entry in path if entry and not entry.startswith(spec.work)]
+    try:
+        import_modules(spec.stage.modules)
+    finally:
+        sys.path[:] = path
+
+
+def _displays(shell: NotebookShell) -> tuple[Carrier, ...]:
+    """Carry where displays were shown, so that an update in a later stage finds them."""
+
+    def restore(_ip: Any, places: Any) -> None:
+        shell.collector.displays.places = places
+
+    return (Carrier("displays", lambda _ip: shell.collector.displays.places or None, restore, "after"),)
+
+
+class _Execution:
+    """The one attempt of a stage that this process makes."""
+
+    def __init__(self, spec: StageSpec, shell: NotebookShell, hidden: tuple[Carrier, ...]) -> None:
+        self._spec = spec
+        self._shell = shell
+        self._hidden = hidden
+        self._store = BlobStore(Path(spec.exchange) / "blobs")
+        self._snapshots = Path(spec.exchange) / "snapshots"
+        self._files: FileManifest = {}
+
+    def __call__(self, message: Message, progress: Progress) -> StageResult:
+        """Execute the message; what the notebook raised is a result, not an exception."""
+        started = time.perf_counter()
+        with WorkLock(Path(self._spec.work)):
+            try:
+                self._restore(message)
+            except CannotHandOver as error:
+                return self._refused(message, (), started, f"the state can't be read back: {error}")
+            restored = time.perf_counter()
+            progress("restored", {"seconds": restored - started})
+            reset_peak()
+            cells, error_ = self._run(progress)
+            done = time.perf_counter()
+            result = self._result(message, cells, error_, done - started)
+            result = replace(result, restore_seconds=restored - started, peak_bytes=peak_bytes())
+            return self._published(result, done)
+
+    def _restore(self, message: Message) -> None:
+        if message.snapshot is None:
+            self._lay_out(manifest_from_json(Path(self._spec.inputs).read_bytes()))
+            return
+        restorer = Restorer(self._snapshots / message.snapshot, self._store, copy=self._spec.copy)
+        self._lay_out(manifest_from_json(self._store.path(restorer.header.files["manifest"]).read_bytes()))
+        restorer.before(self._shell.ip, self._hidden)
+        import_modules(self._spec.stage.modules)
+        restorer.variables(self._shell.ip)
+        restorer.after(self._shell.ip, self._hidden)
+
+    def _lay_out(self, files: FileManifest) -> None:
+        materialise(files, Path(self._spec.work), self._store)
+        os.chdir(self._spec.work)
+        self._files = files
+
+    def _run(self, progress: Progress) -> tuple[tuple[CellOutput, ...], CellError | None]:
+        outputs: list[CellOutput] = []
+        for cell in self._spec.cells:
+            progress("cell-started", {"cell": cell.index})
+            run = self._shell.run(cell.source, cell.index, cell.id)
+            outputs.append(CellOutput(cell.index, run.execution_count, run.outputs, run.wall_seconds))
+            progress("cell-finished", {"cell": cell.index, "seconds": run.wall_seconds})
+            if run.error is not None and not cell.may_raise:
+                return tuple(outputs), run.error
+        return tuple(outputs), None
+
+    def _result(
+        self, message: Message, cells: tuple[CellOutput, ...], error: CellError | None, seconds: float
+    ) -> StageResult:
+        return StageResult(
+            run=message.run,
+            stage=self._spec.stage.name,
+            attempt=message.attempt,
+            snapshot=None,
+            cells=tuple(replace(cell, outputs=self._shell.collector.finished(cell.index)) for cell in cells),
+            seconds=seconds,
+            error=error,
+            updates=tuple(self._shell.collector.updates),
+        )
+
+    def _published(self, result: StageResult, since: float) -> StageResult:
+        """Publish files and, for a next stage, the state; a state that can't travel is a refusal, not a result."""
+        try:
+            files = scan(Path(self._spec.work), self._files, self._store)
+            listed = self._store.put(memoryview(manifest_to_json(files).encode())).sha256
+            result = replace(result, files=listed)
+            if result.error is None and not self._spec.last:
+                result = self._with_snapshot(result, listed)
+        except (CannotHandOver, Refused) as error:
+            return replace(result, failure=str(error), refused=True)
+        written = self._store.written_bytes
+        return replace(result, publish_seconds=time.perf_counter() - since, written_bytes=written)
+
+    def _with_snapshot(self, result: StageResult, files: str) -> StageResult:
+        for obstacle in alive(self._shell):
+            raise CannotHandOver("what still runs", obstacle)
+        pruned = self._spec.stage.pruned
+        snapshot = take(self._shell.ip, self._hidden, self._store, self._snapshots, {"manifest": files}, pruned)
+        return replace(result, snapshot=snapshot.sha256, snapshot_bytes=snapshot.bytes)
+
+    def _refused(
+        self, message: Message, cells: tuple[CellOutput, ...], started: float, reason: str
+    ) -> StageResult:
+        result = self._result(message, cells, None, time.perf_counter() - started)
+        return replace(result, failure=reason, refused=True)
+

@@ -1,0 +1,120 @@
+"""The pickler of a notebook's state: one memo for everything, so that what is shared stays shared.
+
+cloudpickle's pickler with other reducers in front: functions on the one live namespace, library objects by name, views
+of their base, files by position. Each value is a record of its own in one stream; when it is loaded, what came before
+is already in place.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextvars
+import io
+import logging
+import pickle
+import sys
+import types
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+from IPython.core.magic import Magics
+
+from j2k_dev.worker.hidden import reduce_hidden
+from j2k_dev.worker.state import natives
+from j2k_dev.worker.state.arrays import array_reducers
+from j2k_dev.worker.state.caches import lru_cache_type, reduce_lru_cache
+from j2k_dev.worker.state.classes import reduce_class
+from j2k_dev.worker.state.frames import frame_reducers
+from j2k_dev.worker.state.functions import NamespaceOf, reduce_cell, reduce_function, reduce_module, reduce_namespace
+from j2k_dev.worker.state.library import library_attribute, library_index, shell_attribute, shell_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from _typeshed import SupportsWrite
+
+PROTOCOL = 5
+_REDUCERS: dict[type, Any] = {
+    types.CellType: reduce_cell,
+    lru_cache_type: reduce_lru_cache,
+    NamespaceOf: reduce_namespace,
+    types.ModuleType: reduce_module,
+    **natives.REDUCERS,
+}
+
+
+_HIDDEN = (logging.Handler, contextvars.ContextVar, Magics, io.TextIOBase)
+
+
+def notebook_namespace() -> dict[str, Any]:
+    """Return the one live namespace: the notebook's globals."""
+    return vars(sys.modules["__main__"])
+
+
+def builtin_namespace() -> dict[str, Any]:
+    """Return what is found where no global is."""
+    return vars(builtins)
+
+
+# A pickle that puts the two namespaces into the memo, as numbers 0 and 1: calls of the functions above, memoized. The
+# pickler has them under these numbers from the start, so that a reference to globals(), however deep, is just that.
+_PRELUDE = b"\x80\x05" + b"0".join(
+    b"c" + __name__.encode() + b"\n" + name + b"\n)R\x94" for name in (b"notebook_namespace", b"builtin_namespace")
+) + b"."
+
+
+class StatePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+    """Writes one record per ``dump``; buffers that ``buffer_callback`` keeps are left out of the stream."""
+
+    def __init__(self, file: SupportsWrite[bytes], buffer_callback: Callable[[pickle.PickleBuffer], Any]) -> None:
+        super().__init__(file, protocol=PROTOCOL, buffer_callback=buffer_callback)
+        known = (notebook_namespace(), builtin_namespace())
+        self.memo = {id(value): (number, value) for number, value in enumerate(known)}
+        file.write(_PRELUDE)
+        self._index = library_index()
+        self._index.refresh()
+        self._shell = shell_parts()
+        self._reducers = {**_REDUCERS, **array_reducers(), **frame_reducers()}
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Choose how to reduce ``obj``: by name if it is a library's, else by what it is, else as cloudpickle does."""
+        kind = type(obj)
+        if kind is types.FunctionType:
+            return self._by_name(obj) or _reduce_function(self, obj)
+        if issubclass(kind, type):
+            return _reduce_type(self, obj)
+        by_name = self._by_name(obj)
+        if by_name is not None:
+            return by_name
+        reducer = self._reducers.get(kind)
+        if reducer is not None:
+            return reducer(obj)
+        if isinstance(obj, BaseException) and kind.__module__ == "__main__":
+            return natives.reduce_exception(obj)
+        return reduce_hidden(obj) if issubclass(kind, _HIDDEN) else NotImplemented
+
+    def _by_name(self, obj: Any) -> Any:
+        part = self._shell.get(id(obj))
+        if part is not None:
+            return shell_attribute, (part,)
+        place = self._index.find(obj)
+        return None if place is None else (library_attribute, place)
+
+
+def _reduce_function(pickler: StatePickler, function: types.FunctionType) -> Any:
+    if cloudpickle.cloudpickle._should_pickle_by_reference(function):  # noqa: SLF001 - cloudpickle has no public parts
+        return NotImplemented
+    return reduce_function(function)
+
+
+def _reduce_type(pickler: StatePickler, kind: type) -> Any:
+    reduced = reduce_class(kind)
+    return reduced if reduced is NotImplemented else (pickler._by_name(kind) or reduced)  # noqa: SLF001 - its other half
+
+
+class StateUnpickler(pickle.Unpickler):
+    """Reads the records of a ``StatePickler``, one per ``load``, on this process's live namespace."""
+
+    def __init__(self, file: Any, buffers: Iterable[Any]) -> None:
+        super().__init__(file, buffers=buffers)
+        self.load()

@@ -1,0 +1,64 @@
+"""down and doctor."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from j2k_dev.engine import workspace as ws
+
+J2k = Callable[..., CompletedProcess[str]]
+
+
+class TestDown:
+    def test_it_says_what_it_removed_and_what_it_kept(
+        self, j2k: J2k, folder: Path, ran: Callable[..., ws.RunPaths], workspace: ws.Workspace
+    ) -> None:
+        ran("r1")
+        (workspace.root / "diary.txt").write_text("mine")
+        told = j2k("down")
+        assert told.returncode == 0
+        assert f"removed from {workspace.root}: .gitignore, lock, runs, workspace.json" in told.stdout
+        assert "kept, because it is not j2k's: diary.txt" in told.stdout
+        assert [entry.name for entry in workspace.root.iterdir()] == ["diary.txt"]
+
+    def test_it_says_so_in_json(self, j2k: J2k, folder: Path, workspace: ws.Workspace) -> None:
+        told = json.loads(j2k("down", "--json").stdout)
+        assert told["root"] == str(workspace.root)
+        assert "workspace.json" in told["names"]
+        assert not list(folder.iterdir())
+
+    def test_a_folder_that_is_not_a_workspace_is_left_alone(self, j2k: J2k, folder: Path) -> None:
+        (folder / ".j2k" / "runs").mkdir(parents=True)
+        assert j2k("down").returncode == 2
+        assert (folder / ".j2k" / "runs").is_dir()
+
+    def test_while_something_is_at_work_it_is_refused(self, j2k: J2k, workspace: ws.Workspace) -> None:
+        with ws.lock(workspace):
+            told = j2k("down")
+        assert told.returncode == 4
+        assert "is at work in" in told.stderr
+        assert workspace.marker.exists()
+
+
+class TestDoctor:
+    def test_where_the_local_engine_works_it_says_so(self, j2k: J2k) -> None:
+        told = j2k("doctor")
+        assert told.returncode == 0
+        assert told.stdout.endswith("the local engine works here\n")
+
+    def test_every_check_that_is_not_ok_says_the_way_out(
+        self, j2k: J2k, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (folder / "file").touch()
+        monkeypatch.setenv("J2K_CACHE", str(folder / "file"))
+        monkeypatch.setenv("PATH", str(folder))
+        told = j2k("doctor", "--json", "--workspace", str(folder / "file" / "below"))
+        document = json.loads(told.stdout)
+        assert told.returncode == document["exit_code"] == 5
+        assert document["local_engine"] is False
+        states = {check["name"]: check["state"] for check in document["checks"]}
+        assert (states["cache"], states["workspace"], states["Docker"]) == ("missing", "missing", "absent")
+        assert all(bool(check["way_out"]) == (check["state"] != "ok") for check in document["checks"])

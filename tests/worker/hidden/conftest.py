@@ -1,0 +1,60 @@
+"""The relay: cells run in one process, the probing cells in that process and in one that got its state."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Relay = Callable[..., list[Any]]
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[Callable[[Any], Any]]:
+    program = str(Path(__file__).with_name("processes.py"))
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    with subprocess.Popen(
+        [sys.executable, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+
+        def ask(request: Any) -> Any:
+            server.stdin.write(json.dumps(request) + "\n")
+            server.stdin.flush()
+            return json.loads(server.stdout.readline())
+
+        yield ask
+        server.stdin.close()
+
+
+@pytest.fixture
+def relay(processes: Callable[[Any], Any], tmp_path: Path) -> Relay:
+    """Return what the probing cells put out after a hand-over, having compared it with the unsplit run."""
+
+    def run(*cells: str, probe: str | list[str], paths: tuple[str, ...] = ()) -> list[Any]:
+        probes = [probe] if isinstance(probe, str) else probe
+        answer = processes({"cells": cells, "probe": probes, "paths": paths, "folder": str(tmp_path)})
+        for part in ("whole", "saved", "loaded"):
+            assert "failed" not in answer[part], answer[part]["failed"]
+        assert answer["loaded"]["shown"] == answer["whole"]["shown"]
+        assert any(answer["whole"]["shown"]), "a probe that shows nothing proves nothing"
+        return [output for outputs in answer["loaded"]["shown"] for output in outputs]
+
+    return run
+
+
+@pytest.fixture
+def handed_over(relay: Relay) -> Callable[..., str]:
+    """Return the text that the probing cells printed after a hand-over."""
+
+    def run(*cells: str, probe: str | list[str], paths: tuple[str, ...] = ()) -> str:
+        return "".join(output.get("text", "") for output in relay(*cells, probe=probe, paths=paths))
+
+    return run

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from j2k_dev.engine.interpreter import Launcher, choose, launcher, probe
@@ -13,17 +12,18 @@ from j2k_dev.engine.support import support_folder
 from j2k_dev.engine.workdir import Inputs, prepare_inputs
 from j2k_dev.engine.workspace import Workspace, open_workspace
 from j2k_dev.model.errors import BadInput, Refused
-from j2k_dev.model.run import RunSummary, StageResult
 from j2k_dev.notebook.reader import read_notebook
 from j2k_dev.notebook.source import NotebookFile, inject_parameters
 from j2k_dev.worker.blobs import BlobStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from j2k_dev.actions.ui import Ui
     from j2k_dev.model.pipeline import Pipeline, Split
     from j2k_dev.model.recording import Interpreter, Recording
+    from j2k_dev.model.run import RunSummary, StageResult
     from j2k_dev.worker.spec import CellSource
 
 SPLITS = ("auto", "tags", "headings", "cells")

@@ -33,7 +33,10 @@ class Plan:
         else:
             pipeline = _with_injected(plan_stages(context.original, recording, context.split), context)
         write_json(context.workspace.pipeline, to_plain(pipeline))
-        return dataclasses.replace(context, pipeline=pipeline)
+        noted = tuple(note for note in pipeline.notes if note not in context.notes)
+        for note in noted:
+            context.ui.note(note)
+        return dataclasses.replace(context, pipeline=pipeline, notes=(*context.notes, *noted))
 
 
 def plan(options: UpOptions, ui: Ui) -> tuple[Pipeline, Recording]:

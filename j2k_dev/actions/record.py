@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from j2k_dev.actions.context import Context, UpOptions, cell_sources, open_context
@@ -18,6 +17,8 @@ from j2k_dev.recording.spec import RecorderSpec
 from j2k_dev.worker.files import changed_originals, manifest_to_json, materialise, watch_originals
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from j2k_dev.actions.ui import Ui
     from j2k_dev.notebook.source import NotebookFile
 

@@ -1,4 +1,7 @@
-"""Verify: results against the recording, cell by cell; what differs is recorded once more, to tell whose doing it is."""
+"""Verify: results against the recording, cell by cell.
+
+What differs is recorded once more, to tell whether the notebook itself reproduces it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from j2k_dev.actions.context import Context, UpOptions, open_context
 from j2k_dev.actions.record import find_recording, make_recording
 from j2k_dev.actions.results import Outputs, files_at_end, outputs_of, recorded_outputs
 from j2k_dev.engine.workspace import lock, read_json, write_json
-from j2k_dev.model.codec import from_plain, to_plain
+from j2k_dev.model.codec import from_plain
 from j2k_dev.model.errors import BadInput
 from j2k_dev.model.run import CellDifference, RunSummary
 from j2k_dev.notebook.compare import compare_notebook
@@ -18,6 +21,7 @@ from j2k_dev.worker.files import changes
 if TYPE_CHECKING:
     from j2k_dev.actions.ui import Ui
     from j2k_dev.model.recording import Recording
+    from j2k_dev.model.run import Verdict
     from j2k_dev.worker.files import FileManifest
 
 
@@ -98,7 +102,7 @@ def verify(options: UpOptions, ui: Ui) -> RunSummary:
             )
         summary, outputs, files = _latest(context)
         compared = compare(context, oracle, outputs, files)
-    verdict = "different" if compared.differences else "equal"
+    verdict: Verdict = "different" if compared.differences else "equal"
     return dataclasses.replace(summary, verdict=verdict, differences=compared.differences, unstable=compared.unstable)
 
 
@@ -116,6 +120,3 @@ def _latest(context: Context) -> tuple[RunSummary, Outputs, str | None]:
         if summary.notebook == context.notebook.sha256 and len(whole) == len(results) and whole:
             return summary, outputs_of(whole), whole[-1].files
     raise BadInput("there is no run of this notebook to compare", "j2k up NOTEBOOK")
-
-
-__all__ = ["Compared", "compare", "to_plain", "verify"]

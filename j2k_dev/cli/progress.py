@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from j2k_dev.report.units import cell_name, human_seconds, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from rich.console import Console, RenderableType
@@ -113,7 +113,7 @@ class _Row:
     """One stage in the live table."""
 
     name: str
-    cells: int
+    cells: int = 0
     finished: int = 0
     event: StageEvent | None = None
     began: float | None = None
@@ -139,7 +139,6 @@ class _Step:
 
     title: str
     began: float = field(default_factory=time.monotonic)
-    rows: dict[str, _Row] = field(default_factory=dict)
     cell: str = ""
     finished: int = 0
     total: int = 0
@@ -155,6 +154,7 @@ class RichUi:
         self._console = console
         self._spinner = Spinner("dots")
         self._step: _Step | None = None
+        self._rows: dict[str, _Row] = {}
 
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[None]:
@@ -174,20 +174,21 @@ class RichUi:
             self._leave(step, "✓", "green")
         finally:
             self._step = outer
+            if outer is None:
+                self._rows = {}
 
     def note(self, text: str) -> None:
         """Leave the note above the table."""
         self._console.print(f"  {text}", style="dim", markup=False, highlight=False)
 
     def stages(self, stages: Sequence[tuple[str, int]]) -> None:
-        """Begin the table."""
-        if self._step:
-            self._step.rows = {name: _Row(name, cells) for name, cells in stages}
+        """Make the table of this step or the next one; what is known of a stage already stays."""
+        known = self._rows
+        self._rows = {name: replace(known.get(name, _Row(name)), cells=cells) for name, cells in stages}
 
     def stage(self, event: StageEvent) -> None:
         """Change the stage's row; a lost worker leaves a line too."""
-        if self._step and event.stage in self._step.rows:
-            self._step.rows[event.stage].take(event)
+        self._rows.setdefault(event.stage, _Row(event.stage)).take(event)
         if event.state == "lost":
             self.note(f"{event.stage}: {_told(event)}")
 
@@ -199,11 +200,10 @@ class RichUi:
 
     def cell_finished(self, stage: str | None, index: int, total: int, seconds: float) -> None:  # noqa: ARG002 - the protocol's
         """Count the cell."""
-        if not self._step:
-            return
-        if stage in self._step.rows:
-            self._step.rows[str(stage)].finished += 1
-        self._step.finished, self._step.total = self._step.finished + 1, total
+        if stage:
+            self._rows.setdefault(stage, _Row(stage)).finished += 1
+        if self._step:
+            self._step.finished, self._step.total = self._step.finished + 1, total
 
     def _leave(self, step: _Step, mark: str, colour: str) -> None:
         took = human_seconds(time.monotonic() - step.began)
@@ -217,21 +217,21 @@ class RichUi:
         if step is None:
             return Text()
         took = human_seconds(int(time.monotonic() - step.began))
-        count = f"  {step.finished} of {plural(step.total, 'cell')}" if step.total and not step.rows else ""
+        count = f"  {step.finished} of {plural(step.total, 'cell')}" if step.total and not self._rows else ""
         self._spinner.update(text=Text.assemble(step.title, (f"{count}  {took}", "dim")))
         lines: list[RenderableType] = [self._spinner]
-        if step.rows:
-            lines.append(_table(step))
+        if self._rows:
+            lines.append(_table(self._rows.values()))
         if step.cell:
             lines.append(Text(f"  {step.cell}", style="dim", overflow="ellipsis", no_wrap=True))
         return Group(*lines)
 
 
-def _table(step: _Step) -> Table:
+def _table(rows: Iterable[_Row]) -> Table:
     from rich.table import Table  # noqa: PLC0415 - see RichUi
 
     table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
-    for row in step.rows.values():
+    for row in rows:
         state = row.event.state if row.event else "waiting"
         mark, colour = _MARKS[state]
         finished = row.cells if state in ("published", "reused") else row.finished

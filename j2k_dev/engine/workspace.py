@@ -35,11 +35,9 @@ _MARKER = "workspace.json"
 _IGNORE = ".gitignore"
 _IGNORE_ALL = "*\n"
 _TEMPORARY = ".tmp-"
-_OURS = (
-    *("recordings", "exchange", "runs", "work", "pipeline.json", "plan.html", "inputs.json", "bus.sqlite", "lock"),
-    *("bus.sqlite-wal", "bus.sqlite-shm", "bus.sqlite-journal", _IGNORE, _MARKER),
-)
-_OUR_PREFIXES = (_TEMPORARY, "bug-")
+_OURS = ("recordings", "exchange", "runs", "work", "pipeline.json", "plan.html", "lock", _IGNORE, _MARKER)
+# With what SQLite and others put beside them.
+_OUR_PREFIXES = (_TEMPORARY, "bug-", "inputs.json", "bus.sqlite")
 _LOCK_POLL_SECONDS = 0.05
 _LOCK_REMIND_SECONDS = 30.0
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -38,23 +38,27 @@ def _field_types(kind: type) -> dict[str, Any]:
 
 
 def _build(kind: Any, plain: Any, where: str) -> Any:
-    origin = typing.get_origin(kind)
     if kind is Any:
         return plain
-    if origin in (typing.Union, types.UnionType):
-        return _build_union(typing.get_args(kind), plain, where)
-    if origin is typing.Literal:
-        return _checked(plain, where, isinstance(plain, str) and plain in typing.get_args(kind))
-    if origin is tuple:
-        return tuple(_build(typing.get_args(kind)[0], item, f"{where}[{i}]") for i, item in _items(plain, where))
-    if origin is dict:
-        checked = _checked(plain, where, isinstance(plain, dict))
-        return {key: _build(typing.get_args(kind)[1], item, f"{where}.{key}") for key, item in checked.items()}
+    if typing.get_origin(kind) is not None:
+        return _build_generic(typing.get_origin(kind), typing.get_args(kind), plain, where)
     if dataclasses.is_dataclass(kind):
         return _build_dataclass(typing.cast("type", kind), plain, where)
     if kind is float and type(plain) is int:
         return float(plain)
     return _checked(plain, where, type(plain) is kind)
+
+
+def _build_generic(origin: Any, arguments: tuple[Any, ...], plain: Any, where: str) -> Any:
+    if origin in (typing.Union, types.UnionType):
+        return _build_union(arguments, plain, where)
+    if origin is tuple:
+        return tuple(_build(arguments[0], item, f"{where}[{i}]") for i, item in _items(plain, where))
+    if origin is dict:
+        checked = _checked(plain, where, isinstance(plain, dict))
+        return {key: _build(arguments[1], item, f"{where}.{key}") for key, item in checked.items()}
+    assert origin is typing.Literal, f"{where}: the codec does not know {origin}"
+    return _checked(plain, where, isinstance(plain, str) and plain in arguments)
 
 
 def _build_union(options: tuple[Any, ...], plain: Any, where: str) -> Any:

@@ -222,17 +222,22 @@ class _Visitor:
         self._visit_all(node.target, node.value)
 
     def _global(self, node: ast.Global) -> None:
-        self.binds.update(node.names)
+        for name in node.names:
+            self.binds |= self._spellings(name)
 
     def _captures(self, node: ast.ExceptHandler | ast.MatchAs | ast.MatchStar | ast.MatchMapping) -> None:
         self._bind(node.rest if isinstance(node, ast.MatchMapping) else node.name)
         self._children(node)
 
     def _read(self, name: str) -> None:
-        spellings = {name, *(f"_{owner.lstrip('_')}{name}" for owner in self._classes if _is_mangled(name))}
+        spellings = self._spellings(name)
         self.reads |= spellings
         if self._lazy:
             self.nested |= spellings
+
+    def _spellings(self, name: str) -> set[str]:
+        """Return a name and what it is called inside classes if it begins with two underscores."""
+        return {name, *(f"_{owner.lstrip('_')}{name}" for owner in self._classes if _is_mangled(name))}
 
     def _bind(self, name: str | None) -> None:
         if name and not self._scopes:

@@ -18,7 +18,7 @@ from j2k_dev.notebook.boundaries import WORTH_PRUNING, Material, written_module
 from j2k_dev.notebook.source import INJECTED_TAG, Heading, NotebookFile, headings, stage_directives
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator
 
     from j2k_dev.model.recording import Recording
 
@@ -285,39 +285,45 @@ def _stages(material: Material, cuts: list[Cut]) -> tuple[Stage, ...]:
     places = [0, *(cut.place for cut in cuts if cut.place > 0), len(material.cells)]
     names = _names(places[:-1], cuts)
     pruned = _pruned(material, places[1:-1])
+    modules = _modules(material)
     return tuple(
-        _stage(material, name, begin, end, pruned.get(end, ()))
+        _stage(material, name, (begin, end), modules[begin], pruned.get(end, ()))
         for name, (begin, end) in zip(names, pairwise(places), strict=True)
     )
 
 
-def _stage(material: Material, name: str, begin: int, end: int, pruned: tuple[str, ...]) -> Stage:
-    records = material.cells[begin:end]
+def _stage(
+    material: Material, name: str, span: tuple[int, int], modules: tuple[str, ...], pruned: tuple[str, ...]
+) -> Stage:
+    records = material.cells[slice(*span)]
     return Stage(
         name=name,
-        cells=tuple(_cells_between(material, begin, end)),
-        modules=_modules(material, begin),
+        cells=_cells_between(material, *span),
+        modules=modules,
         pruned=pruned,
         seconds=sum(record.wall_seconds for record in records),
         peak_bytes=max(record.peak_bytes for record in records),
     )
 
 
-def _cells_between(material: Material, begin: int, end: int) -> Iterator[int]:
-    """Yield the code cells of a stage; those that were not recorded (blank ones) stay with the one before."""
+def _cells_between(material: Material, begin: int, end: int) -> tuple[int, ...]:
+    """Return the code cells of a stage; those that were not recorded (blank ones) stay with the one before."""
     first = 0 if begin == 0 else material.cell_at(begin)
     last = material.cell_at(end) if end < len(material.cells) else len(material.notebook.cells)
-    return (cell.index for cell in material.notebook.code_cells if first <= cell.index < last)
+    return tuple(cell.index for cell in material.notebook.cells[first:last] if cell.kind == "code")
 
 
-def _modules(material: Material, begin: int) -> tuple[str, ...]:
-    """Return what the cells before imported, in order, as long as nothing changed what an import may read."""
+def _modules(material: Material) -> list[tuple[str, ...]]:
+    """Return what the cells before each place imported, in order, until one changed what an import may read."""
     modules: dict[str, None] = {}
-    for record, source in zip(material.cells[:begin], material.sources, strict=False):
+    known: list[tuple[str, ...]] = [()]
+    for record, source in zip(material.cells, material.sources, strict=True):
         if _SETS_UP.search(source) or any(map(written_module, record.files)):
             break
+        grows = not modules.keys() >= set(record.modules)
         modules.update(dict.fromkeys(record.modules))
-    return tuple(modules)
+        known.append(tuple(modules) if grows else known[-1])
+    return known + known[-1:] * (len(material.cells) - len(known))
 
 
 def _pruned(material: Material, places: Iterable[int]) -> dict[int, tuple[str, ...]]:
@@ -343,11 +349,12 @@ def _edges(material: Material, cuts: list[Cut], stages: tuple[Stage, ...]) -> tu
 def _edge(material: Material, cut: Cut, source: Stage, target: Stage) -> Edge:
     boundary = material.boundaries[cut.place]
     live = boundary.variables if boundary else ()
-    dropped = sum(variable.bytes for variable in live if variable.name in source.pruned)
+    gone = frozenset(source.pruned)
+    dropped = sum(variable.bytes for variable in live if variable.name in gone)
     return Edge(
         source=source.name,
         target=target.name,
-        crossings=tuple(Crossing(v.name, v.type, v.bytes) for v in live if v.name not in source.pruned),
+        crossings=tuple(Crossing(v.name, v.type, v.bytes) for v in live if v.name not in gone),
         bytes=max((boundary.bytes if boundary else 0) - dropped, 0),
         why=cut.why,
     )
@@ -368,14 +375,13 @@ def slug(text: str) -> str:
 def _names(places: list[int], cuts: list[Cut]) -> list[str]:
     """Return a unique name for each stage, from its tag or heading, else from its number."""
     wished = {cut.place: slug(cut.name) for cut in cuts}
-    names: list[str] = []
+    names: dict[str, None] = {}
     for number, place in enumerate(places, 1):
-        base = wished.get(place) or f"stage-{number}"
-        names.append(_unique(base, names))
-    return names
+        names[_unique(wished.get(place) or f"stage-{number}", names)] = None
+    return list(names)
 
 
-def _unique(base: str, taken: list[str]) -> str:
+def _unique(base: str, taken: Container[str]) -> str:
     name, number = base, 1
     while name in taken:
         number += 1

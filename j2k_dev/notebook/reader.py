@@ -261,6 +261,8 @@ def _cell(index: int, cell: dict[str, Any]) -> Cell:
 def _kernel(metadata: dict[str, Any]) -> tuple[str, str]:
     """Return the kernelspec's name and the language, Python where the notebook does not say."""
     spec, info = metadata.get("kernelspec") or {}, metadata.get("language_info") or {}
-    languages = [value for value in (spec.get("language"), info.get("name")) if isinstance(value, str)]
+    jupytext = metadata.get("jupytext")
+    main = jupytext.get("main_language") if isinstance(jupytext, dict) else None
+    languages = [value for value in (spec.get("language"), info.get("name"), main) if isinstance(value, str)]
     language = next(filter(None, languages), "").lower()
     return spec.get("name", ""), _PYTHONS.get(language, language)

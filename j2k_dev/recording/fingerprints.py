@@ -28,7 +28,7 @@ class Fingerprint:
     """What a variable was at one boundary."""
 
     digest: bytes
-    bytes: int
+    size: int
     type: str
     obstacle: str | None
     seconds: float
@@ -68,7 +68,7 @@ class Fingerprints:
 
     def _variables(self) -> tuple[Variable, ...]:
         return tuple(
-            Variable(name, print_.type, print_.bytes, self._cells[name], print_.obstacle)
+            Variable(name, print_.type, print_.size, self._cells[name], print_.obstacle)
             for name, print_ in self._known.items()
         )
 
@@ -79,13 +79,10 @@ class Fingerprints:
         if frugal and known is not None and known.seconds > _SLOW_SECONDS and name not in named:
             return known
         started = time.perf_counter()
-        if type(value) in _SIMPLE:
-            print_ = _simple(value)
-        else:
-            print_ = _measured(value, buffers)
+        print_ = _simple(value) if type(value) in _SIMPLE else _measured(value, buffers)
         seconds = time.perf_counter() - started
         self._spent += seconds
-        return Fingerprint(print_.digest, print_.bytes, print_.type, print_.obstacle, seconds)
+        return Fingerprint(print_.digest, print_.size, print_.type, print_.obstacle, seconds)
 
 
 def _simple(value: Any) -> Fingerprint:
@@ -142,4 +139,6 @@ def _measured(value: Any, buffers: dict[tuple[int, int], int]) -> Fingerprint:
 
 def _type_name(value: Any) -> str:
     kind = type(value)
-    return kind.__qualname__ if kind.__module__ in {"builtins", "__main__"} else f"{kind.__module__}.{kind.__qualname__}"
+    return (
+        kind.__qualname__ if kind.__module__ in {"builtins", "__main__"} else f"{kind.__module__}.{kind.__qualname__}"
+    )

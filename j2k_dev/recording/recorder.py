@@ -90,7 +90,7 @@ class Recorder:
             analysis=analysis,
             error=self._error(cell, run),
         )
-        boundary = Boundary(cell.index, live, sum(variable.bytes for variable in live), self._obstacles(cell, analysis))
+        boundary = Boundary(cell.index, live, sum(variable.bytes for variable in live), self._obstacles(cell))
         return record, boundary
 
     def _analysis(self, cell: CellSource) -> CellAnalysis:
@@ -107,7 +107,7 @@ class Recorder:
         self._files = now
         return trace.uses(Path(self._spec.work), changed)
 
-    def _obstacles(self, cell: CellSource, analysis: CellAnalysis) -> tuple[str, ...]:
+    def _obstacles(self, cell: CellSource) -> tuple[str, ...]:
         """Name what keeps a boundary here from being safe, besides variables; carry on to note library changes."""
         noted = self._watcher.after_cell(cell.source)
         self._changes.update(dict.fromkeys(change.path for change in noted if change.carried))
@@ -144,7 +144,7 @@ def main(argv: list[str]) -> None:
     """Record what the spec (a JSON file) names and report to the file descriptor given."""
     spec = from_plain(RecorderSpec, json.loads(Path(argv[0]).read_bytes()))
     with os.fdopen(int(argv[1]), "w", encoding="utf-8") as report:
-        os.set_inheritable(report.fileno(), False)
+        os.set_inheritable(report.fileno(), False)  # noqa: FBT003 - the function's own way
         Recorder(spec, report).record()
         report.flush()
         os._exit(0)  # neither waits for threads that a cell left behind nor runs its exit handlers

@@ -244,10 +244,10 @@ def _hidden_folders(work: str) -> tuple[str, ...]:
     folders = [paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib", "scripts")]
     folders += [path for path in sys.path if path.endswith(("site-packages", "dist-packages", ".zip"))]
     folders += [prefix for prefix in {sys.prefix, sys.base_prefix} if _is_only_python(prefix)]
-    folders += [os.path.join(os.path.expanduser("~"), name) for name in _CACHES]  # noqa: PTH111, PTH118
+    folders += [os.path.join(os.path.expanduser("~"), name) for name in _CACHES]  # noqa: PTH111, PTH118  # strings: faster
     folders += [path for name in ("MPLCONFIGDIR", "IPYTHONDIR", "XDG_CACHE_HOME") if (path := os.environ.get(name))]
     folders.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120  # this package
-    kept = {os.path.abspath(folder).rstrip("/") for folder in folders} | set(_SYSTEM)  # noqa: PTH100
+    kept = {os.path.abspath(folder).rstrip("/") for folder in folders} | set(_SYSTEM)  # noqa: PTH100  # strings: faster
     return (*_NO_FILES, *sorted(folder + "/" for folder in kept if not (work + "/").startswith(folder + "/")))
 
 

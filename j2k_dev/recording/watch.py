@@ -2,25 +2,24 @@
 
 Attributes of library modules, of their classes and of the objects they hold, and the contents of their containers are
 compared before and after each cell (``watch_places``), imports left out (``watch_imports``). What is worth carrying is
-decided in ``watch_policy``. Paths are ``module:name.name``, which ``worker.hidden.changes`` reads and sets.
+decided in ``watch_policy``. Paths are ``module:name.name`` or ``module:name['entry']``; ``worker.hidden.changes`` reads and sets them.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from j2k_dev.recording.watch_assigned import assigned_targets, path_of, resolve
 from j2k_dev.recording.watch_imports import on_imports
+from j2k_dev.recording.watch_local import LocalModules, is_local
 from j2k_dev.recording.watch_places import IGNORED, Place, Places
-from j2k_dev.recording.watch_policy import can_travel, holds_notebooks, is_importable, is_notebooks, is_plain, pickles
+from j2k_dev.recording.watch_policy import can_travel, is_cache, is_own, travels_anyhow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 Kind = Literal["rebound", "added", "deleted", "contents"]
 _ABSENT = object()
@@ -51,7 +50,7 @@ class Change:
         return self.path.partition(":")[2].rpartition(".")[2]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Seen:
     path: str
     kind: Kind
@@ -63,14 +62,16 @@ class Watcher:
 
     def __init__(self) -> None:
         self._places = Places()
+        self._local = LocalModules()
         self._seen: dict[str, _Seen] = {}
         self._targets: set[tuple[str, str]] = set()
+        self._known: dict[tuple[str, int], tuple[str, str] | None] = {}
         self._stop: Callable[[], None] | None = None
 
     def start(self) -> None:
         """Take everything as it is and begin to notice changes; the working directory is the notebook's."""
-        self._places.take_in()
-        self._stop = on_imports(self._note, self._places.refresh)
+        self._refresh()
+        self._stop = on_imports(self._note, self._refresh)
 
     def stop(self) -> None:
         """Leave imports alone again."""
@@ -83,34 +84,38 @@ class Watcher:
         self._targets |= assigned_targets(_plain_python(source))
         meant = dict(self._meant())
         seen, self._seen = self._seen, {}
-        local = {name for name in {_module_of(path) for path in seen} if _is_local(name)}
         changes = [_judge_meant(path, seen.get(path), holder) for path, holder in meant.items()]
-        by_module: dict[str, list[_Seen]] = defaultdict(list)
+        groups: dict[str, list[_Seen]] = defaultdict(list)
         for path, change in seen.items():
             if path not in meant:
-                by_module[_module_of(path)].append(change)
-        for module, group in by_module.items():
-            changes += _judge_local(group) if module in local else _judge(group)
+                groups[path.partition(":")[0]].append(change)
+        for module, group in groups.items():
+            changes += _judge_local(group) if is_local(module) else _judge(group)
         return tuple(change for change in changes if change is not None)
+
+    def _refresh(self) -> None:
+        self._places.refresh()
+        self._local.refresh(self._places.modules())
 
     def _note(self) -> None:
         """Collect what changed since the last look; run before an import too, whose own changes don't count."""
         for place, before in self._places.changes():
             for change in _differences(place, before):
                 self._seen[change.path] = change
+        for path, value in self._local.changes(self._places.modules()):
+            self._seen.setdefault(path, _Seen(path, "contents", value))
 
     def _meant(self) -> Iterator[tuple[str, Any]]:
         """Yield path and holder of the library attributes that any cell's text so far assigns."""
         namespace = vars(sys.modules["__main__"])
         for expression, attribute in sorted(self._targets):
             holder = resolve(expression, namespace)
-            place = None if holder is None else path_of(holder)
+            key = expression, id(holder)
+            if key not in self._known:
+                self._known[key] = None if holder is None else path_of(holder)
+            place = self._known[key]
             if place is not None:
                 yield f"{place[0]}:{place[1]}{attribute}", holder
-
-
-def _module_of(path: str) -> str:
-    return path.partition(":")[0]
 
 
 def _plain_python(source: str) -> str:
@@ -124,56 +129,56 @@ def _plain_python(source: str) -> str:
 
 
 def _differences(place: Place, before: Any) -> Iterator[_Seen]:
-    if place.shape != "names":
-        yield _Seen(place.path, "contents", place.held)
-        return
     now = place.copy
-    for name in {**before, **now}:
-        if name in IGNORED or not isinstance(name, str) or before.get(name, _ABSENT) is now.get(name, _ABSENT):
-            continue
-        kind: Kind = "deleted" if name not in now else "rebound" if name in before else "added"
-        yield _Seen(f"{place.path}{name}", kind, now.get(name))
+    if place.shape == "names":
+        for name in {**before, **now}:
+            if (
+                name not in IGNORED
+                and isinstance(name, str)
+                and before.get(name, _ABSENT) is not now.get(name, _ABSENT)
+            ):
+                yield _Seen(f"{place.path}{name}", _kind(name, before, now), now.get(name))
+    elif place.shape == "list" or any(type(key) is not str for key in {**before, **now}):
+        yield _Seen(place.path, "contents", place.held)
+    else:
+        for key in {**before, **now}:
+            if before.get(key, _ABSENT) is not now.get(key, _ABSENT):
+                yield _Seen(f"{place.path}[{key!r}]", _kind(key, before, now), now.get(key))
+
+
+def _kind(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Kind:
+    if name not in now:
+        return "deleted"
+    return "rebound" if name in before else "added"
 
 
 def _judge_meant(path: str, seen: _Seen | None, holder: Any) -> Change | None:
-    """Judge what the notebook's text assigns; where nothing was seen there the assignment went elsewhere."""
+    """Judge what the notebook's text assigns; where nothing is there it set something else, which was seen."""
     name = path.rpartition(":")[2].rpartition(".")[2]
     attributes = getattr(holder, "__dict__", {})
-    if seen is None and name not in attributes:
-        return None
-    value = attributes.get(name)
-    kind = seen.kind if seen else "rebound"
-    travels = name not in attributes or is_plain(value) or is_notebooks(value) or is_importable(value) or pickles(value, sys.maxsize)
-    return Change(path, kind, carried=travels, refused=not travels)
+    if name not in attributes:
+        return Change(path, "deleted", carried=True) if seen else None
+    travels = travels_anyhow(attributes[name])
+    return Change(path, seen.kind if seen else "rebound", carried=travels, refused=not travels)
 
 
 def _judge(group: list[_Seen]) -> list[Change]:
     """Judge what changed in one module of a library."""
-    own = [change for change in group if change.kind != "deleted" and _is_own(change.value)]
-    rest = [change for change in group if change not in own]
-    together = all(change.kind == "deleted" or can_travel(change.value) for change in rest)
-    return [Change(change.path, change.kind, carried=True) for change in own] + [
-        Change(change.path, change.kind, carried=together) for change in rest
+    own = [change for change in group if change.kind != "deleted" and is_own(change.value)]
+    caches = [change for change in group if change not in own and is_cache(change.path, change.value)]
+    rest = [change for change in group if change not in own and change not in caches]
+    together = all(change.kind == "deleted" or can_travel(change.path, change.value) for change in rest)
+    return [
+        *(Change(change.path, change.kind, carried=True) for change in own),
+        *(Change(change.path, change.kind) for change in caches),
+        *(Change(change.path, change.kind, carried=together) for change in rest),
     ]
-
-
-def _is_own(value: Any) -> bool:
-    return is_notebooks(value) or holds_notebooks(value)
 
 
 def _judge_local(group: list[_Seen]) -> list[Change]:
     """Judge what changed in a module beside the notebook."""
-    verdicts = [(change, change.kind == "deleted" or can_travel(change.value) or pickles(change.value, sys.maxsize)) for change in group]
+    verdicts = [(change, change.kind == "deleted" or travels_anyhow(change.value)) for change in group]
     return [Change(change.path, change.kind, carried=travels, refused=not travels) for change, travels in verdicts]
-
-
-def _is_local(module: str) -> bool:
-    """Tell modules whose file is below the working directory, other than installed ones."""
-    file = getattr(sys.modules.get(module), "__file__", None)
-    if not isinstance(file, str):
-        return False
-    path = Path(os.path.abspath(file))  # noqa: PTH100 - links are left as they are
-    return Path.cwd() in path.parents and "site-packages" not in path.parts
 
 
 __all__ = ["Change", "Watcher"]

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _SETTERS = frozenset({"setattr", "delattr"})
-_PATCHED_BY_NAME = 2
 
 
 def assigned_targets(source: str) -> frozenset[tuple[str, str]]:
@@ -72,10 +71,12 @@ def _path_of_class(kind: type) -> tuple[str, str] | None:
 
 
 def _found_in_module(value: Any) -> tuple[str, str] | None:
-    if type(value).__module__ == "__main__" or not hasattr(value, "__dict__"):
+    """Look through the package that the object's class comes from."""
+    package = type(value).__module__.partition(".")[0]
+    if package in {"__main__", "builtins"} or not hasattr(value, "__dict__"):
         return None
     for name, module in list(sys.modules.items()):
-        if name != "__main__" and isinstance(module, types.ModuleType):
+        if name.partition(".")[0] == package and isinstance(module, types.ModuleType):
             for attribute, held in list(vars(module).items()):
                 if held is value:
                     return name, attribute

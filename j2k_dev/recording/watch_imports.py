@@ -1,13 +1,13 @@
-"""Tells when a module is really imported, before and after, without a trace of its own.
+"""Tells when a module is really imported, before and after, without leaving a trace.
 
 What an import changes in modules that are there already (registries, converters, submodules as attributes) happens
-again where the import does, so it is no change by the cell. Imports go through ``_find_and_load`` of importlib, for
-the statement and for ``import_module`` alike, but only where the module is not loaded yet.
+again where the import does, so it is no change by the cell. An import that has to load something holds the lock of the
+module meanwhile, for the statement and for ``import_module`` alike. The lock is where we look: a function around the
+import would show in the traceback of an import that fails, and a notebook may show that.
 """
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import sys
 import threading
@@ -16,38 +16,37 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Python leaves frames of this file out of the tracebacks of failed imports, which a notebook may show.
-_FILE = "<frozen importlib._bootstrap>"
-
 
 def on_imports(before: Callable[[], None], after: Callable[[], None]) -> Callable[[], None]:
     """Call ``before`` and ``after`` around imports by this thread that load something; return what undoes it."""
     bootstrap: Any = importlib._bootstrap  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public place that sees the end of an import
-    original = bootstrap._find_and_load  # noqa: SLF001
+    original: Any = bootstrap._ModuleLockManager  # noqa: SLF001
     thread = threading.get_ident()
     failed: set[str] = set()
-    running: list[str] = []
+    running: list[Any] = []
 
-    def _find_and_load(name: str, import_: Any) -> Any:
-        if running or name in failed or threading.get_ident() != thread:
-            return original(name, import_)
-        before()
-        loaded = len(sys.modules)
-        running.append(name)
-        try:
-            return original(name, import_)
-        finally:
-            running.clear()
-            if name not in sys.modules:
-                failed.add(name)
-            if len(sys.modules) != loaded:
-                after()
+    class ModuleLockManager(original):  # type: ignore[misc]  # frozen, without types
+        """Importlib's own, telling of the outermost import."""
 
-    _find_and_load.__code__ = _find_and_load.__code__.replace(co_filename=_FILE)
-    bootstrap._find_and_load = _find_and_load  # noqa: SLF001
+        def __enter__(self) -> None:
+            if not running and self._name not in failed and threading.get_ident() == thread:
+                before()
+                running.append(self)
+                self._loaded = len(sys.modules)
+            super().__enter__()
+
+        def __exit__(self, *error: object) -> None:
+            super().__exit__(*error)
+            if running and running[0] is self:
+                running.clear()
+                if self._name not in sys.modules:
+                    failed.add(self._name)
+                if len(sys.modules) != self._loaded:
+                    after()
+
+    bootstrap._ModuleLockManager = ModuleLockManager  # noqa: SLF001
 
     def undo() -> None:
-        with contextlib.suppress(AttributeError):
-            bootstrap._find_and_load = original  # noqa: SLF001
+        bootstrap._ModuleLockManager = original  # noqa: SLF001
 
     return undo

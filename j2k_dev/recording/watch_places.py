@@ -21,7 +21,8 @@ CONTAINERS = (dict, list, set)
 _TABLE = 300
 
 # What changes by itself while code runs, or has a carrier of its own: the interpreter's and Jupyter's machinery.
-_MACHINERY = frozenset("""
+_MACHINERY = frozenset(
+    """
     IPython ipykernel ipykernel_launcher traitlets zmq tornado jupyter_client jupyter_core comm debugpy _pydevd_bundle
     pydevd_plugins _pydev_bundle pydevd _debugpy jedi parso prompt_toolkit pygments stack_data executing pure_eval
     asttokens psutil nest_asyncio nest_asyncio2 matplotlib_inline decorator pexpect ptyprocess
@@ -33,13 +34,15 @@ _MACHINERY = frozenset("""
     traceback contextvars _contextvars codecs encodings io _io site sysconfig _sysconfigdata marshal copyreg
     unittest doctest pdb bdb cmd pydoc ctypes _ctypes sqlite3 ssl _ssl hashlib _hashlib tempfile shutil uuid
     numpy.random.mtrand matplotlib.rcsetup matplotlib._pylab_helpers six cython_runtime
-    """.split())
+    """.split()
+)
 
 # Attributes that the import system, the interpreter or a carrier looks after.
 IGNORED = frozenset({
     "__warningregistry__", "__builtins__", "__spec__", "__loader__", "__path__", "__cached__", "__file__",
     "__abstractmethods__", "_abc_impl", "__subclasshook__", "__weakref__", "__dict__", "__doc__", "__annotations__",
     "__annotations_cache__", "__firstlineno__", "__static_attributes__", "__parameters__", "__orig_bases__",
+    "__slotnames__", "_value2member_map_", "_member_map_", "_unhashable_values_", "_hashable_values_",
     "__all__", "__pyx_capi__", "__slots__", "__match_args__", "__dataclass_fields__", "__dataclass_params__",
     "rcParams", "rcParamsOrig", "_rand", "_backend_mod", "_global_config", "_threadlocal", "_loaded_magics",
 })  # fmt: skip
@@ -112,6 +115,10 @@ class Places:
             self._refresh(place)
             yield place, before
 
+    def modules(self) -> list[str]:
+        """Return the names of the modules that were taken in."""
+        return list(self._modules)
+
     def _changed(self) -> list[Place]:
         try:
             return _changed(self._places.values())
@@ -119,8 +126,13 @@ class Places:
             return _changed(list(self._places.values()))
 
     def _refresh(self, place: Place) -> None:
+        before = place.copy
         place.refresh()
         if place.shape == "names":
+            for name, value in before.items():
+                if place.copy.get(name) is not value:
+                    self._places.pop(id(value), None)
+                    self._places.pop(id(getattr(value, "__dict__", None)), None)
             self._add_held(place)
 
     def _add_module(self, name: str, module: types.ModuleType) -> None:

@@ -2,14 +2,16 @@
 
 - What the notebook's own text assigned is carried; if it can't be pickled, it is refused by name.
 - Functions, classes and objects of the notebook that ended up in a library are carried.
-- Plain data (also counters and switches), things importable by name, and small picklable objects are carried where
-  everything that changed in that module can be; otherwise they are taken for the traces of lazy initialisation, which
-  happens anew in the new process: half of it would be worse than none.
+- Plain data (counters, switches), things importable by name, and small picklable objects under a public name or as an
+  entry of a registry are carried where everything that changed in that module can be; otherwise they are taken for the
+  traces of lazy initialisation, which happens anew in the new process: half of it would be worse than none.
+- Caches, and private notes that something was initialised, are noise.
 - Modules beside the notebook are the notebook's own code: what changed in them is carried or refused.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 import types
 from typing import Any
@@ -19,7 +21,9 @@ import cloudpickle
 _SCALARS = (type(None), bool, int, float, complex, str, bytes)
 _DEEPEST = 4
 _MOST = 1000
-_MOST_BYTES = 1 << 18
+_MOST_BYTES = 1 << 16
+_CACHE = re.compile("cache|memo(?!ry)", re.IGNORECASE)
+_DONE = re.compile("init|load|ready|done|setup|regist|install|configured|started|checked|warned", re.IGNORECASE)
 
 
 def is_plain(value: Any, depth: int = 0) -> bool:
@@ -82,7 +86,7 @@ class _Sink:
         return len(data)
 
 
-def pickles(value: Any, most: int = _MOST_BYTES) -> bool:
+def pickles(value: Any, most: int) -> bool:
     """Tell whether something can be pickled in so many bytes."""
     try:
         cloudpickle.Pickler(_Sink(most), protocol=5).dump(value)
@@ -91,6 +95,29 @@ def pickles(value: Any, most: int = _MOST_BYTES) -> bool:
     return True
 
 
-def can_travel(value: Any) -> bool:
-    """Tell whether a changed value can be carried."""
-    return is_plain(value) or is_notebooks(value) or holds_notebooks(value) or is_importable(value) or pickles(value)
+def is_cache(path: str, value: Any) -> bool:
+    """Tell what a library fills as it goes and can fill again: carrying it is of no use, leaving it does no harm."""
+    names = path.partition(":")[2]
+    name = names.partition("[")[0].rpartition(".")[2]
+    lazy = name.startswith("_") and type(value) in (bool, int, type(None)) and bool(_DONE.search(name))
+    return lazy or bool(_CACHE.search(names))
+
+
+def can_travel(path: str, value: Any) -> bool:
+    """Tell whether a value that a library itself changed can be carried."""
+    if is_plain(value) or is_importable(value):
+        return True
+    names = path.partition(":")[2]
+    entry = names.endswith("]")
+    private = any(name.startswith("_") for name in names.partition("[")[0].split("."))
+    return (entry or not private) and pickles(value, _MOST_BYTES)
+
+
+def is_own(value: Any) -> bool:
+    """Tell what the notebook defined, or a container it put such a thing into."""
+    return is_notebooks(value) or holds_notebooks(value)
+
+
+def travels_anyhow(value: Any) -> bool:
+    """Tell whether something that has to travel can, whatever its size."""
+    return is_plain(value) or is_own(value) or is_importable(value) or pickles(value, sys.maxsize)

@@ -43,6 +43,7 @@ class Child:
     def __init__(self, process: int, channel: Channel) -> None:
         self.process = process
         self.channel = channel
+        self.started = False
 
     @classmethod
     def fork(cls, program: StageProgram, close: Sequence[int]) -> Child:
@@ -59,6 +60,7 @@ class Child:
 
     def start(self, message: Message) -> bool:
         """Give it the message to execute; False if it is gone."""
+        self.started = True
         return self.channel.send({"message": to_plain(message)})
 
     def lines(self) -> list[Line]:
@@ -68,6 +70,10 @@ class Child:
     def is_over(self) -> bool:
         """Say whether it has ended."""
         return processes.is_over(self.process)
+
+    def leaves_nobody(self) -> bool:
+        """Kill it without waiting, if it is known to be all there is: nobody else of it can still do anything."""
+        return processes.kill_if_alone(self.process)
 
     def end(self) -> str:
         """End it with all that it started, and say how it had ended."""

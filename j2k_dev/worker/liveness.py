@@ -1,4 +1,4 @@
-"""What is alive in a process beside its namespace and can't go to another one: tasks, threads and programs of a cell."""
+"""What is alive in a process beside its namespace and can't go to another one: tasks, threads, programs."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Collector:
 
     def _update(self, content: dict[str, Any]) -> None:
         display = (content.get("transient") or {}).get("display_id")
-        for cell, position in self.displays.places.get(display, []):
+        for cell, position in self.displays.places.get(str(display), []):
             change = {"data": content["data"], "metadata": content["metadata"]}
             if cell in self.cells and position < len(self.cells[cell]):
                 self.cells[cell][position].update(change)

@@ -76,6 +76,7 @@ class Worker:
                 self._housekeeping()
                 if delivery is not None:
                     status = self._handle(delivery)
+                    self._make_ready(status)
         except J2kError as error:
             status = self._give_up(error.message, error.way_out)
         finally:
@@ -103,6 +104,12 @@ class Worker:
                 self._prepare()
         if self._child is not None:
             self._hear_waiting_child(self._child)
+
+    def _make_ready(self, status: int) -> None:
+        """Replace a child that had its message, unless no other message is awaited."""
+        if status == STOPPED and (self._child is None or self._child.started):
+            self._end_child()
+            self._prepare()
 
     def _hear_waiting_child(self, child: Child) -> None:
         over = child.is_over()
@@ -147,15 +154,16 @@ class Worker:
             return self._bury(delivery, message, self._reporter(message.run, message.attempt))
         message = replace(message, attempt=self._claim(message))
         report = self._reporter(message.run, message.attempt)
-        report("taken", {})
         child = self._child or self._prepare()
-        self._control.send({"ready": True})
         child.start(message)
+        report("taken", {})
         report("started", {"process": child.process})
+        self._control.send({"ready": True})
         beat = functools.partial(self._bus.beat, delivery)
         watch = Watch(child, self._control, self._signals, beat, report, self._spec.timeout)
         outcome = watch.until_the_end()
-        how = self._end_child()
+        # Ending a process takes a while; what follows need not wait for one that can do nothing more.
+        how = "" if isinstance(outcome, Published) and child.leaves_nobody() else self._end_child()
         return self._conclude(delivery, message, self._heard_last(outcome, message, how), report)
 
     def _claim(self, message: Message) -> int:
@@ -205,7 +213,6 @@ class Worker:
             return self._bury(delivery, message, report)
         self._bus.forward(delivery, [(self._topic, replace(message, attempt=message.attempt + 1))])
         report("retried", {})
-        self._prepare()
         return STOPPED
 
     def _bury(self, delivery: Delivery, message: Message, report: Report) -> int:
@@ -242,10 +249,7 @@ class Worker:
         kept = [(topic, replace(message, parameters=delivery.message.parameters)) for topic, message in following]
         self._bus.forward(delivery, kept)
         report("forwarded", {"to": [topic for topic, _ in following]})
-        if self._spec.once:
-            return DONE
-        self._prepare()
-        return STOPPED
+        return DONE if self._spec.once else STOPPED
 
     def _give_up(self, message: str, way_out: str) -> int:
         """Leave the message where it is: after a repair, the run goes on from here."""

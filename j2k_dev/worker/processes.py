@@ -59,6 +59,14 @@ def end_group(leader: int) -> None:
         os.kill(leader, signal.SIGKILL)
 
 
+def kill_if_alone(child: int) -> bool:
+    """Kill this process's only child without waiting for its end, if it has no children itself; else do nothing."""
+    if children_of(os.getpid()) != {child} or children_of(child):
+        return False
+    end_group(child)
+    return True
+
+
 def end_strays(keep: Collection[int]) -> int:
     """Kill and collect every child of this process but ``keep``, their own children too; return how many."""
     ended = 0

@@ -11,13 +11,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import pickle
 import struct
 import sys
 import types
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from j2k_dev.worker.atomic import publish
@@ -25,7 +23,8 @@ from j2k_dev.worker.blobs import BlobDamaged, BlobRef, BlobStore
 from j2k_dev.worker.state.pickler import StatePickler, StateUnpickler, notebook_namespace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -220,22 +219,11 @@ def _buffer_of(store: BlobStore, ref: list[Any], *, copy: bool) -> Any:
     return bytearray(mapped) if copy else mapped
 
 
-def files_of(path: Path) -> dict[str, Any]:
-    """Return the files that a snapshot says belong to it."""
-    return _read(path)[0].files
-
-
-def import_modules(names: Sequence[str], ignore: Callable[[str], bool] = lambda _name: False) -> None:
-    """Import modules in the order in which the recording did; one that can't be imported by itself is left to the state."""
+def import_modules(names: Sequence[str]) -> None:
+    """Import modules in the order of the recording; what can't be imported by itself is left to the state."""
     for name in names:
-        if name not in sys.modules and not ignore(name):
+        if name not in sys.modules:
             try:
                 __import__(name)
             except Exception:  # noqa: BLE001, S112 - some modules only exist as part of what imported them
                 continue
-
-
-def snapshot_size(path: Path) -> int:
-    """Return the bytes of a snapshot, blobs included."""
-    header, _ = _read(path)
-    return os.stat(path).st_size + sum({blob[0]: blob[1] for blob in header.blobs}.values())  # noqa: PTH116 - one call

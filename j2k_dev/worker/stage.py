@@ -11,11 +11,10 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from j2k_dev.model.codec import from_plain
 from j2k_dev.model.errors import Refused
-from j2k_dev.model.recording import CellError
 from j2k_dev.model.run import CellOutput, Message, StageResult
 from j2k_dev.worker.blobs import BlobStore
 from j2k_dev.worker.files import FileManifest, WorkLock, manifest_from_json, manifest_to_json, materialise, scan
@@ -25,6 +24,9 @@ from j2k_dev.worker.liveness import alive, peak_bytes, reset_peak
 from j2k_dev.worker.shell import NotebookShell, start_shell
 from j2k_dev.worker.snapshot import CannotHandOver, Restorer, import_modules, take
 from j2k_dev.worker.spec import StageSpec
+
+if TYPE_CHECKING:
+    from j2k_dev.model.recording import CellError
 
 Progress = Callable[[str, dict[str, Any]], None]
 
@@ -147,9 +149,6 @@ class _Execution:
         snapshot = take(self._shell.ip, self._hidden, self._store, self._snapshots, {"manifest": files}, pruned)
         return replace(result, snapshot=snapshot.sha256, snapshot_bytes=snapshot.bytes)
 
-    def _refused(
-        self, message: Message, cells: tuple[CellOutput, ...], started: float, reason: str
-    ) -> StageResult:
+    def _refused(self, message: Message, cells: tuple[CellOutput, ...], started: float, reason: str) -> StageResult:
         result = self._result(message, cells, None, time.perf_counter() - started)
         return replace(result, failure=reason, refused=True)
-

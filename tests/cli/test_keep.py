@@ -62,3 +62,15 @@ class TestDoctor:
         states = {check["name"]: check["state"] for check in document["checks"]}
         assert (states["cache"], states["workspace"], states["Docker"]) == ("missing", "missing", "absent")
         assert all(bool(check["way_out"]) == (check["state"] != "ok") for check in document["checks"])
+
+
+@pytest.mark.e2e
+def test_after_down_nothing_is_left_of_a_run(j2k: J2k, folder: Path) -> None:
+    cell: dict[str, object] = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    cells = [cell | {"source": source} for source in ("open('a.txt', 'w').write('x')", "open('a.txt').read()")]
+    notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+    (folder / "a.ipynb").write_text(json.dumps(notebook))
+    told = j2k("up", "a.ipynb", "--split", "cells", "--json")
+    assert (told.returncode, json.loads(told.stdout)["verdict"]) == (0, "equal"), told.stderr
+    assert "kept" not in j2k("down", "a.ipynb").stdout
+    assert [entry.name for entry in folder.iterdir()] == ["a.ipynb"]

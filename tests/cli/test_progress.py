@@ -84,9 +84,9 @@ def test_a_terminal_keeps_a_line_for_each_step_and_each_lost_worker() -> None:
 def test_a_terminal_shows_stages_and_the_cell_that_runs() -> None:
     terminal = console(terminal=True)
     ui = RichUi(terminal)
+    ui.stage(StageEvent("load", "reused"))
+    ui.stages([("load", 1), ("fit", 2)])
     with ui.step("running"):
-        ui.stages([("load", 1), ("fit", 2)])
-        ui.stage(StageEvent("load", "reused"))
         ui.stage(StageEvent("fit", "running"))
         ui.cell_started("fit", 3, 2, "model.fit()")
         ui.cell_finished("fit", 2, 2, 0.1)

@@ -158,6 +158,9 @@ class Lab:
         assert isinstance(process, int)
         return process
 
+    def wait_for_end_of(self, process: int) -> None:
+        wait_until(lambda: process not in self.processes(), lambda: f"process {process} does not end")
+
     def check_nothing_is_left_running(self) -> None:
         """Nobody is alive."""
         wait_until(lambda: not self.processes(), lambda: f"left behind: {self.processes()}")
@@ -378,7 +381,9 @@ def test_a_full_disk_stops_the_run_which_goes_on_when_there_is_room(lab: Lab) ->
 def test_killing_the_child_costs_an_attempt_and_nothing_else(lab: Lab, gate: str) -> None:
     with running(lab, gate) as run:
         with lab.stopped_at(gate):
-            kill(lab.child("stage-2"))
+            child = lab.child("stage-2")
+            kill(child)
+            lab.wait_for_end_of(child)
         results = run.result(DEADLINE)
     lab.check_chain(results)
     assert lab.executions() == [("stage-1", 1), ("stage-2", 1), ("stage-2", 2), ("stage-3", 1)]
@@ -427,7 +432,9 @@ def test_a_parent_that_keeps_dying_fails_the_run_by_name(lab: Lab) -> None:
             with lab.stopped_at("cell-2"):
                 if attempt < 3:
                     lab.put_gates("cell-2")
-                kill(lab.parent_of(lab.child("stage-2", attempt)))
+                child = lab.child("stage-2", attempt)
+                kill(lab.parent_of(child))
+                lab.wait_for_end_of(child)
         results = run.result(DEADLINE)
     assert results[-1].failure == "stage stage-2 lost its process 3 times while running cell 2: killed by SIGKILL"
     lab.check_nothing_is_left()

@@ -289,7 +289,7 @@ class TestWriting:
             check=False,
         )
         if answer.returncode == NO_MOUNTS or answer.stderr.startswith("unshare:"):
-            pytest.skip("SKIPPED, the full disk is not tried: mounting a small one needs root")
+            pytest.skip(f"SKIPPED, no full disk was tried, because a small one can't be mounted: {answer.stderr}")
         said, left, content = answer.stdout.splitlines()
         assert re.fullmatch(r"disk full: [\d,]+ bytes free", said)
         assert (left, content) == ("['old.json']", "old")

@@ -69,6 +69,7 @@ def test_a_name_that_code_may_load_is_read(cell: str, names: set[str]) -> None:
         ("def f():\n    global a\n    a = 1", {"f", "a"}),
         ("class C:\n    inside = 1", {"C"}),
         ("x += 1", {"x"}),
+        ("class C:\n    def m(self):\n        global __a\n        __a = 1", {"C", "__a", "_C__a"}),
         ("async def f(): inside = 1", {"f"}),
         ("%%time\nx = 1", {"x"}),
     ],
@@ -227,7 +228,7 @@ def test_a_cell_with_more_words_than_can_be_kept_is_dynamic() -> None:
 
 def test_analysing_neither_warns_nor_makes_modules_forget_what_they_warned_about() -> None:
     script = """
-        import sys, warnings
+        import sys, warnings, IPython
         from j2k_dev.notebook.analysis import analyse_cell, syntax_error
         def warn(): warnings.warn("once only")
         warn()

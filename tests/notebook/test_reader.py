@@ -230,6 +230,7 @@ def test_missing_fields_with_one_obvious_meaning_are_filled_in_and_noted(path: P
         ({"kernelspec": {"name": "myenv"}}, "myenv", "python"),
         ({"language_info": {"name": "ipython"}}, "", "python"),
         ({"kernelspec": None}, "", "python"),
+        ({"jupytext": {"main_language": "julia"}}, "", "julia"),
     ],
 )
 def test_kernel_and_language_come_from_the_metadata(path: Path, metadata: Any, kernel: str, language: str) -> None:

@@ -50,7 +50,7 @@ class Execution:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the ``j2k`` command said: exit code, the JSON document, stderr, and the executed notebook if it wrote one."""
+    """What ``j2k`` said: exit code, the JSON document, stderr, and the executed notebook if it wrote one."""
 
     code: int
     document: Mapping[str, Any]
@@ -90,7 +90,8 @@ def ask_j2k(home: Home, notebook: Notebook, split: str | None) -> Reply:
             check=False,
         )
         seconds = time.monotonic() - started
-        return Reply(done.returncode, _document(done.stdout), done.stderr, _executed(copy.parent, seconds), seconds)
+        document = _document(done.stdout)
+        return Reply(done.returncode, document, done.stderr, _executed(copy.parent, document, seconds), seconds)
 
 
 def _run_oracle(home: Home, source: Path) -> str:
@@ -125,10 +126,9 @@ def _document(stdout: str) -> Mapping[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _executed(folder: Path, seconds: float) -> Execution | None:
-    found = sorted(folder.glob(".j2k/runs/*/notebook.ipynb"))
-    if not found:
+def _executed(folder: Path, document: Mapping[str, Any], seconds: float) -> Execution | None:
+    path = folder / ".j2k" / "runs" / str(document.get("run")) / "notebook.ipynb"
+    if not path.exists():
         return None
-    (path,) = found
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return Execution(cells, None, seconds)

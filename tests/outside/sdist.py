@@ -21,7 +21,7 @@ def download(name: str, version: str, sha256: str, folder: Path) -> Path:
     command = create_command("download")
     assert isinstance(command, DownloadCommand)
     options, _ = command.parse_args(["--quiet", "--no-binary", ":all:"])
-    hashes = Hashes({"sha256": [sha256]} if sha256 else {})
+    hashes = Hashes({"sha256": [sha256]})
     with command.main_context():
         session = command.get_default_session(options)
         finder = command._build_package_finder(options, session)
@@ -29,10 +29,9 @@ def download(name: str, version: str, sha256: str, folder: Path) -> Path:
         if found is None:
             raise SystemExit(f"no source package {name} {version} with SHA-256 {sha256}")
         path, _ = Downloader(session, "off")(found.link, str(folder))
-    if sha256:
-        hashes.check_against_path(path)
+    hashes.check_against_path(path)
     return Path(path)
 
 
 if __name__ == "__main__":
-    print(download(*sys.argv[1:4], folder=Path(sys.argv[4])))
+    print(download(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4])))

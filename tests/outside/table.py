@@ -23,9 +23,10 @@ versions and hashes are in `tests/outside/corpus.toml`.
 {verdicts}
 
 A cell is *unstable* when nbclient itself does not give the same output again (time, random numbers without a seed).
-Seconds are wall time on {machine}, start-up included; j2k's contain the recording and the run.
+Where the verdicts of the two ways of cutting differ, both are given. Seconds are wall time on {machine}, start-up
+included; j2k's contain the recording and the run.
 
-| package | notebook | code cells | stages (cells, default) | verdict (cells, default) | seconds (nbclient, cells, default) |
+| package | notebook | code cells | stages: cells, default | verdict | seconds: nbclient, cells, default |
 | --- | --- | ---: | ---: | --- | ---: |
 """
 MEANS = {
@@ -42,13 +43,14 @@ MEANS = {
 
 @dataclass(frozen=True)
 class Side:
-    """One way of cutting a notebook: the verdict, its reason, how many stages, wall seconds."""
+    """One way of cutting a notebook: the verdict, its reason, how many stages, wall seconds, what j2k noted."""
 
     verdict: str
     reason: str
     unstable: tuple[int, ...]
     stages: int
     seconds: float
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def _verdicts(rows: Sequence[Row]) -> str:
 
 def _line(row: Row) -> str:
     sides = (row.by_cells, row.default)
-    stages = ", ".join(str(side.stages) if side.stages else "–" for side in sides)
+    stages = ", ".join(str(side.stages) if side.stages else "-" for side in sides)
     verdicts = [side.verdict for side in sides]
     verdict = verdicts[0] if len(set(verdicts)) == 1 else ", ".join(verdicts)
     seconds = ", ".join(f"{value:.1f}" for value in (row.nbclient_seconds, *(side.seconds for side in sides)))
@@ -92,7 +94,8 @@ def _notes(rows: Sequence[Row]) -> str:
 
 
 def _texts(row: Row) -> list[str]:
-    texts = [side.reason for side in (row.by_cells, row.default) if side.reason]
+    sides = (row.by_cells, row.default)
+    texts = [text for side in sides for text in (side.reason, *side.notes) if text]
     unstable = sorted({*row.by_cells.unstable, *row.default.unstable})
     if unstable:
         texts.append(f"unstable: cell {', '.join(map(str, unstable))}")

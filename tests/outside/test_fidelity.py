@@ -11,12 +11,12 @@ import json
 import os
 import platform
 import subprocess
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from j2k_dev.model.codec import from_plain, to_plain
 from tests.outside.corpus import Home, Notebook, load, sample
 from tests.outside.execution import ask_j2k, ask_oracle
 from tests.outside.judge import GOOD, judge
@@ -40,7 +40,7 @@ def commit() -> str:
 
 
 def source_digest() -> str:
-    """What the results depend on: our own source, and the two copies of nothing else."""
+    """What kept results depend on: our own source, and how it is judged."""
     files = sorted(path for path in (ROOT / "j2k_dev").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     judging = sorted(Path(__file__).parent.glob("*.py"))
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in (*files, *judging))).hexdigest()
@@ -61,16 +61,14 @@ class Results:
         path = self._path(notebook)
         if path is None or not path.exists():
             return None
-        plain: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        sides = {name: Side(**plain.pop(name)) for name in ("by_cells", "default")}
-        return Row(**plain, **sides)
+        return from_plain(Row, json.loads(path.read_text(encoding="utf-8")))
 
     def keep(self, notebook: Notebook, row: Row) -> None:
         self.rows[str(notebook)] = row
         path = self._path(notebook)
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.with_suffix(".partial").write_text(json.dumps(asdict(row)), encoding="utf-8")
+            path.with_suffix(".partial").write_text(json.dumps(to_plain(row)), encoding="utf-8")
             path.with_suffix(".partial").replace(path)
 
     def _path(self, notebook: Notebook) -> Path | None:
@@ -98,7 +96,8 @@ def side(home: Home, notebook: Notebook, split: str | None) -> Side:
     reply = ask_j2k(home, notebook, split)
     judgement = judge(reply, lambda number: ask_oracle(home, notebook, number))
     stages = len(reply.document.get("stages") or ())
-    return Side(judgement.verdict, judgement.reason, judgement.unstable, stages, reply.seconds)
+    notes = tuple(reply.document.get("notes") or ())
+    return Side(judgement.verdict, judgement.reason, judgement.unstable, stages, reply.seconds, notes)
 
 
 def measure(home: Home, notebook: Notebook) -> Row:
@@ -116,7 +115,9 @@ def test_a_notebook_gives_what_nbclient_gives_or_is_refused(
     results.keep(notebook, row)
     with capsys.disabled():
         place = f"[{len(results.rows)}/{len(CHOSEN)}]"
-        verdicts = f"{row.by_cells.verdict} by cells ({row.by_cells.stages}), {row.default.verdict} ({row.default.stages})"
+        verdicts = (
+            f"{row.by_cells.verdict} by cells ({row.by_cells.stages}), {row.default.verdict} ({row.default.stages})"
+        )
         seconds = f"{row.by_cells.seconds:.1f} s, {row.default.seconds:.1f} s; nbclient {row.nbclient_seconds:.1f} s"
         print(f"\n{place} {notebook}: {verdicts}; {seconds}", flush=True)
     bad = [f"{one.verdict}: {one.reason}" for one in (row.by_cells, row.default) if one.verdict not in GOOD]

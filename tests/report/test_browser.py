@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 from PIL import Image
@@ -57,7 +57,7 @@ class Chromium:
     _buffer: bytes = b""
     _last: int = 0
 
-    def __enter__(self) -> Chromium:
+    def __enter__(self) -> Self:
         theirs_in, self._out = os.pipe()
         self._in, theirs_out = os.pipe()
         self._process = self._start(theirs_in, theirs_out)

@@ -1,128 +1,151 @@
 """Changes to libraries that the recording noticed (``recording/watch.py``), carried from process to process.
 
-A path is ``module:attribute`` or ``module:Class.attribute``, as deep as it goes. What is there when the state is
+A path is ``module:name.name`` or ``module:name['entry']``. What is there when the state is
 captured travels; containers are filled in place, because others may hold them.
 """
 
 from __future__ import annotations
 
-import contextlib
+import ast
 import importlib
+import re
 import sys
+import types
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from j2k_dev.worker.hidden.carrier import Carrier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from IPython.core.interactiveshell import InteractiveShell
 
 _CONTAINERS = (dict, list, set)
+_ENTRY = re.compile(r"(.*?)(?:\[('.*'|\".*\")\])?", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a container held, by itself, so that the container keeps its identity."""
+    """What a container or an object held, by itself, so that the container or object there keeps its identity."""
 
     items: Any
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was at a path when the state was captured; ``inside`` is what it held, where it can be filled in place."""
+
+    path: str
+    there: bool
+    value: Any = None
+    inside: Contents | None = None
 
 
 def library_changes(paths: tuple[str, ...]) -> Carrier:
     """Build the carrier for what cells changed at these paths."""
 
     def capture(_shell: InteractiveShell) -> Any:
-        found = list(_found(paths))
-        return found or None
+        return [found for path in paths if (found := _find(path)) is not None] or None
 
-    return Carrier("library changes", capture, lambda _shell, carried: _restore(carried))
+    return Carrier("library changes", capture, _restore)
 
 
 def values_at(paths: Iterable[str]) -> tuple[Any, ...]:
     """Return the objects at these paths: they have to travel by value although they are found in a library."""
-    return tuple(entry[1].items if isinstance(entry[1], Contents) else entry[1] for _, *entry in _found(paths) if entry)
+    found = (_find(path) for path in paths)
+    return tuple(entry.value for entry in found if entry is not None and entry.there)
 
 
-def _found(paths: Iterable[str]) -> Iterator[tuple[Any, ...]]:
-    """Yield (path, "is", value) for what is there and (path,) for what a cell deleted."""
-    for path in paths:
-        owner = _owner(path)
-        if owner is None:
-            continue
-        holder, name = owner
-        attributes = _attributes(holder)
-        if name not in attributes:
-            yield (path,)
-        else:
-            value = attributes[name]
-            yield path, "is", Contents(value.copy()) if type(value) in _CONTAINERS else value
+def _find(path: str) -> Found | None:
+    """Read a path; None where its module was not imported yet."""
+    place = _place(path)
+    if place is None:
+        return None
+    holder, name, _ = place
+    if name not in holder:
+        return Found(path, there=False)
+    value = holder[name]
+    if type(value) in _CONTAINERS:
+        return Found(path, True, None, Contents(value.copy()))  # noqa: FBT003 - what "there" means is said above
+    inner = getattr(value, "__dict__", None)
+    kind = type(value)
+    filled = type(inner) is dict and kind.__module__ != "__main__" and not isinstance(value, _CODE)
+    return Found(path, True, value, Contents(dict(inner)) if filled and inner is not None else None)  # noqa: FBT003
 
 
-def _owner(path: str) -> tuple[Any, str] | None:
-    """Return what holds the last name of a path, or None where its module was not imported yet."""
+_CODE = (type, types.ModuleType, types.FunctionType)
+
+
+def _place(path: str) -> tuple[Any, str, Any] | None:
+    """Return the mapping that has the last name of a path, the name, and the object whose attributes the mapping is."""
     module, _, names = path.partition(":")
+    match = _ENTRY.fullmatch(names)
+    assert match is not None
+    steps, key = match.groups()
     holder: Any = sys.modules.get(module)
-    *outer, name = names.split(".")
+    *outer, name = steps.split(".")
     for step in outer:
-        if holder is not None:
-            holder = _attributes(holder).get(step)
-    return None if holder is None else (holder, name)
+        holder = None if holder is None else _attributes(holder).get(step)
+    if holder is None:
+        return None
+    if key is None:
+        return _attributes(holder), name, holder
+    entries = _attributes(holder).get(name)
+    return (entries, ast.literal_eval(key), None) if isinstance(entries, dict) else None
 
 
 def _attributes(holder: Any) -> Any:
     return getattr(holder, "__dict__", {})
 
 
-def _restore(carried: list[tuple[Any, ...]]) -> None:
-    for path, *entry in carried:
-        importlib.import_module(path.partition(":")[0])
-        owner = _owner(path)
-        if owner is None:
+def _restore(_shell: InteractiveShell, carried: list[Found]) -> None:
+    for found in carried:
+        importlib.import_module(found.path.partition(":")[0])
+        place = _place(found.path)
+        if place is None:
             continue
-        holder, name = owner
-        if entry:
-            _set(holder, name, entry[1])
-        elif name in _attributes(holder):
-            _delete(holder, name)
+        mapping, name, holder = place
+        if found.there:
+            _set(found, mapping, name, holder)
+        elif name in mapping:
+            _delete(mapping, name, holder)
 
 
-def _set(holder: Any, name: str, value: Any) -> None:
-    if not isinstance(value, Contents):
-        _assign(holder, name, value)
-        return
-    there = _attributes(holder).get(name)
-    if type(there) is type(value.items):
-        _fill(there, value.items)
+def _set(found: Found, mapping: Any, name: str, holder: Any) -> None:
+    """Fill what is there, or put what was carried in its place."""
+    there = mapping.get(name)
+    if found.inside is None:
+        _assign(mapping, name, holder, found.value)
+    elif found.value is None:
+        if type(there) is type(found.inside.items):
+            _fill(there, found.inside.items)
+        else:
+            _assign(mapping, name, holder, found.inside.items)
+    elif type(there) is type(found.value):
+        _fill(_attributes(there), found.inside.items)
     else:
-        _assign(holder, name, value.items)
+        _assign(mapping, name, holder, found.value)
 
 
 def _fill(container: Any, items: Any) -> None:
-    """Fill a container in place; entries that are the same already are not touched."""
     if isinstance(container, list):
         container[:] = items
-        return
-    container.clear()
-    container.update(items)
+    else:
+        container.clear()
+        container.update(items)
 
 
-def _assign(holder: Any, name: str, value: Any) -> None:
-    """Set an attribute past a class's own idea of what may be set, as it was when the cell had done it."""
+def _assign(mapping: Any, name: str, holder: Any, value: Any) -> None:
+    """Set an attribute past a class's own idea of what may be set: the cell has done it already."""
     if isinstance(holder, type):
         type.__setattr__(holder, name, value)
     else:
-        with contextlib.suppress(AttributeError):
-            object.__setattr__(holder, name, value)
-            return
-        setattr(holder, name, value)
+        mapping[name] = value
 
 
-def _delete(holder: Any, name: str) -> None:
+def _delete(mapping: Any, name: str, holder: Any) -> None:
     if isinstance(holder, type):
         type.__delattr__(holder, name)
     else:
-        object.__delattr__(holder, name)
-
-
-__all__ = ["Contents", "library_changes", "values_at"]
+        del mapping[name]

@@ -53,7 +53,9 @@ def make_token(variable: contextvars.ContextVar[Any], used: bool, has_old: bool,
 
 
 def _read(_shell: InteractiveShell) -> dict[Any, Any]:
-    return {variable: value for variable, value in contextvars.copy_context().items() if variable.name not in _ELSEWHERE}
+    return {
+        variable: value for variable, value in contextvars.copy_context().items() if variable.name not in _ELSEWHERE
+    }
 
 
 def _capture(shell: InteractiveShell) -> Any:
@@ -72,7 +74,9 @@ def _capture_decimal(_shell: InteractiveShell) -> Any:
     if decimal is None:
         return None
     context = decimal.getcontext()
-    usual = "Context(prec=28, rounding=ROUND_HALF_EVEN, Emin=-999999, Emax=999999, capitals=1, clamp=0, flags=[], traps="
+    usual = (
+        "Context(prec=28, rounding=ROUND_HALF_EVEN, Emin=-999999, Emax=999999, capitals=1, clamp=0, flags=[], traps="
+    )
     return None if repr(context) == f"{usual}[InvalidOperation, DivisionByZero, Overflow])" else context
 
 

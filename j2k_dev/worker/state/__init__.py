@@ -1,1 +1,1 @@
-"""The namespace of a notebook written down and read back: by value what the notebook made, by name what libraries own."""
+"""The namespace written down and read back: by value what the notebook made, by name what libraries own."""

@@ -37,8 +37,16 @@ def reduce_lru_cache(wrapper: Any) -> tuple[Any, ...]:
 def make_lru_cache(function: Any, maxsize: int | None, typed: bool) -> Any:  # noqa: FBT001 - a pickle passes it by place
     """Wrap ``function`` anew; one that has no code to exchange is wrapped with something that has."""
     if not isinstance(function, types.FunctionType):
-        function = functools.wraps(function)(lambda *args, **kwargs: function.__wrapped__(*args, **kwargs))
+        function = _with_code(function)
     return functools.lru_cache(maxsize, typed)(function)
+
+
+def _with_code(function: Any) -> Any:
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return call
 
 
 def set_lru_cache(wrapper: Any, state: dict[str, Any]) -> None:
@@ -72,7 +80,7 @@ def _answering(function: types.FunctionType) -> Iterator[list[Any]]:
     try:
         yield answers
     finally:
-        function.__code__, function.__defaults__, function.__kwdefaults__ = was  # type: ignore[assignment]  # None is fine
+        function.__code__, function.__defaults__, function.__kwdefaults__ = was
 
 
 def _contents(wrapper: Any) -> tuple[Any, Any, list[tuple[Any, Any]]]:

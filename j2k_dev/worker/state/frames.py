@@ -28,7 +28,11 @@ def frame_reducers() -> dict[type, Any]:
 
 
 def _subclasses(kind: type) -> list[type]:
-    return [kind, *(deeper for direct in kind.__subclasses__() for deeper in _subclasses(direct))]
+    found = [kind]
+    direct: type
+    for direct in kind.__subclasses__():
+        found += _subclasses(direct)
+    return found
 
 
 def reduce_references(references: Any) -> Reduced:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import collections
+import csv
 import gc
 import io
 import os
 import pickle
 import subprocess
-import sys
 import threading
 import types
 import weakref
@@ -17,6 +17,12 @@ from typing import Any
 Reduced = tuple[Any, ...]
 
 lock_type = type(threading.Lock())
+csv_writer_type = type(csv.writer(io.StringIO()))
+_MAPPINGS: tuple[dict[Any, Any], ...] = ({}, collections.OrderedDict())
+_VIEWS = [type(getattr(mapping, kind)()) for mapping in _MAPPINGS for kind in ("keys", "values", "items")]
+_DIALECT = (
+    "delimiter", "doublequote", "escapechar", "lineterminator", "quotechar", "quoting", "skipinitialspace", "strict",
+)  # fmt: skip
 rlock_type = type(threading.RLock())
 
 
@@ -165,7 +171,20 @@ def make_closed_file(name: Any, mode: str, encoding: str | None) -> Any:
     return file
 
 
+def reduce_csv_writer(writer: Any) -> Reduced:
+    """Reduce a csv writer to the file it writes to and its dialect."""
+    write = next(value for value in gc.get_referents(writer) if callable(value) and hasattr(value, "__self__"))
+    dialect = {name: getattr(writer.dialect, name) for name in _DIALECT}
+    return make_csv_writer, (write.__self__, dialect)
+
+
+def make_csv_writer(file: Any, dialect: dict[str, Any]) -> Any:
+    """Make a csv writer for a file."""
+    return csv.writer(file, **dialect)
+
+
 REDUCERS: dict[type, Any] = {
+    csv_writer_type: reduce_csv_writer,
     weakref.ref: reduce_weakref,
     weakref.WeakKeyDictionary: reduce_weak_dict,
     weakref.WeakValueDictionary: reduce_weak_dict,
@@ -179,11 +198,5 @@ REDUCERS: dict[type, Any] = {
     io.BufferedWriter: reduce_file,
     io.BufferedRandom: reduce_file,
     io.FileIO: reduce_file,
-    **{type(view): reduce_view for view in ({}.keys(), {}.values(), {}.items())},
-    **{type(getattr(collections.OrderedDict(), kind)()): reduce_view for kind in ("keys", "values", "items")},
+    **dict.fromkeys(_VIEWS, reduce_view),
 }
-
-
-def is_standard_stream(file: Any) -> bool:
-    """Tell the process's own streams, which stay the process's own."""
-    return any(file is getattr(sys, name, None) for name in ("stdin", "stdout", "stderr", "__stdout__", "__stderr__"))

@@ -58,9 +58,13 @@ def builtin_namespace() -> dict[str, Any]:
 
 # A pickle that puts the two namespaces into the memo, as numbers 0 and 1: calls of the functions above, memoized. The
 # pickler has them under these numbers from the start, so that a reference to globals(), however deep, is just that.
-_PRELUDE = b"\x80\x05" + b"0".join(
-    b"c" + __name__.encode() + b"\n" + name + b"\n)R\x94" for name in (b"notebook_namespace", b"builtin_namespace")
-) + b"."
+_PRELUDE = (
+    b"\x80\x05"
+    + b"0".join(
+        b"c" + __name__.encode() + b"\n" + name + b"\n)R\x94" for name in (b"notebook_namespace", b"builtin_namespace")
+    )
+    + b"."
+)
 
 
 class StatePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
@@ -80,9 +84,9 @@ class StatePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ha
         """Choose how to reduce ``obj``: by name if it is a library's, else by what it is, else as cloudpickle does."""
         kind = type(obj)
         if kind is types.FunctionType:
-            return self._by_name(obj) or _reduce_function(self, obj)
+            return self._by_name(obj) or _reduce_function(obj)
         if issubclass(kind, type):
-            return _reduce_type(self, obj)
+            return self._reduce_type(obj)
         by_name = self._by_name(obj)
         if by_name is not None:
             return by_name
@@ -93,6 +97,10 @@ class StatePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ha
             return natives.reduce_exception(obj)
         return reduce_hidden(obj) if issubclass(kind, _HIDDEN) else NotImplemented
 
+    def _reduce_type(self, kind: type) -> Any:
+        reduced = reduce_class(kind)
+        return reduced if reduced is NotImplemented else (self._by_name(kind) or reduced)
+
     def _by_name(self, obj: Any) -> Any:
         part = self._shell.get(id(obj))
         if part is not None:
@@ -101,15 +109,10 @@ class StatePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ha
         return None if place is None else (library_attribute, place)
 
 
-def _reduce_function(pickler: StatePickler, function: types.FunctionType) -> Any:
+def _reduce_function(function: types.FunctionType) -> Any:
     if cloudpickle.cloudpickle._should_pickle_by_reference(function):  # noqa: SLF001 - cloudpickle has no public parts
         return NotImplemented
     return reduce_function(function)
-
-
-def _reduce_type(pickler: StatePickler, kind: type) -> Any:
-    reduced = reduce_class(kind)
-    return reduced if reduced is NotImplemented else (pickler._by_name(kind) or reduced)  # noqa: SLF001 - its other half
 
 
 class StateUnpickler(pickle.Unpickler):

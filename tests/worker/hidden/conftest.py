@@ -41,11 +41,11 @@ def relay(processes: Callable[[Any], Any], tmp_path: Path) -> Relay:
     def run(*cells: str, probe: str | list[str], paths: tuple[str, ...] = ()) -> list[Any]:
         probes = [probe] if isinstance(probe, str) else probe
         answer = processes({"cells": cells, "probe": probes, "paths": paths, "folder": str(tmp_path)})
-        for part in ("whole", "saved", "loaded"):
+        for part in ("first", "hop", "last"):
             assert "failed" not in answer[part], answer[part]["failed"]
-        assert answer["loaded"]["shown"] == answer["whole"]["shown"]
-        assert any(answer["whole"]["shown"]), "a probe that shows nothing proves nothing"
-        return [output for outputs in answer["loaded"]["shown"] for output in outputs]
+        assert answer["last"]["shown"] == answer["first"]["shown"]
+        assert any(answer["first"]["shown"]), "a probe that shows nothing proves nothing"
+        return [output for outputs in answer["last"]["shown"] for output in outputs]
 
     return run
 

@@ -1,7 +1,7 @@
 """Runs cells of a notebook in processes of its own, for the tests of hidden state; forked, to spare the imports.
 
 Reads one request per line, ``{"cells": […], "probe": […], "paths": […]}``, and answers with what the probing cells put
-out, once where all cells ran in one process and once where the state was handed to a fresh one in between.
+out, once where all cells ran in one process and once where the state went through two fresh ones in between.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from j2k_dev.worker.hidden import CARRIERS, note_start, reduce_hidden
+from j2k_dev.recording.watch import Watcher
+from j2k_dev.worker.hidden import CARRIERS, Carrier, note_start, reduce_hidden
 from j2k_dev.worker.hidden.changes import library_changes
 from j2k_dev.worker.shell import NotebookShell, start_shell
+from j2k_dev.worker.snapshot import variables
 from j2k_dev.worker.state.pickler import StatePickler, StateUnpickler
 
 
@@ -67,20 +69,31 @@ def run(shell: NotebookShell, cells: list[str]) -> list[Any]:
     return shown
 
 
-def whole(request: Any) -> Any:
-    shell, _ = shell_at_start(request)
-    before = run(shell, request["cells"])
-    return {"before": before, "shown": run(shell, request["probe"])}
-
-
-def save(request: Any, path: str) -> Any:
+def first(request: Any, path: str) -> Any:
+    """Run the cells, write the state down, and go on with the probe: the unsplit run, undisturbed by the capture."""
     shell, carriers = shell_at_start(request)
-    run(shell, request["cells"])
-    hidden = shell.ip.user_ns_hidden
-    started = time.perf_counter()
+    before = run(shell, request["cells"])
+    carried = save(shell, carriers, path)
+    return {"before": before, "carried": carried, "shown": run(shell, request["probe"])}
+
+
+def hop(request: Any, path: str, target: str) -> Any:
+    """Take the state over and hand it on, as a stage does whose cells change nothing of it."""
+    shell, carriers = shell_at_start(request)
+    load(shell, carriers, path)
+    return {"carried": save(shell, carriers, target)}
+
+
+def last(request: Any, path: str) -> Any:
+    """Take the state over and run the probe."""
+    shell, carriers = shell_at_start(request)
+    load(shell, carriers, path)
+    return {"shown": run(shell, request["probe"])}
+
+
+def save(shell: NotebookShell, carriers: tuple[Carrier, ...], path: str) -> list[str]:
+    names = variables(shell.ip)
     captured = [(carrier, carrier.capture(shell.ip)) for carrier in carriers]
-    seconds = time.perf_counter() - started
-    names = {name: value for name, value in shell.ip.user_ns.items() if name not in hidden and name[:2] != "__"}
     with Path(path).open("wb") as file:
         pickler = Pickler(file, lambda _buffer: True)
         for when in ("before", "after"):
@@ -91,11 +104,10 @@ def save(request: Any, path: str) -> Any:
             for name, value in names.items() if when == "before" else ():
                 pickler.dump((name, value))
             pickler.dump(None)
-    return {"seconds": seconds, "carried": [carrier.name for carrier, value in captured if value is not None]}
+    return [carrier.name for carrier, value in captured if value is not None]
 
 
-def load(request: Any, path: str) -> Any:
-    shell, carriers = shell_at_start(request)
+def load(shell: NotebookShell, carriers: tuple[Carrier, ...], path: str) -> None:
     by_name = {carrier.name: carrier for carrier in carriers}
     with Path(path).open("rb") as file:
         unpickler = StateUnpickler(file, ())
@@ -104,8 +116,22 @@ def load(request: Any, path: str) -> Any:
                 by_name[entry[0]].restore(shell.ip, entry[1])
             while (entry := unpickler.load()) is not None:
                 shell.ip.user_ns[entry[0]] = entry[1]
-    shown = run(shell, request["probe"])
-    return {"shown": shown, "kept": sorted(c.name for c in carriers if c.capture(shell.ip) is not None)}
+
+
+def watch(request: Any) -> Any:
+    """Run the cells as the recorder does and return what the watcher noticed."""
+    os.chdir(request["folder"])
+    sys.path.insert(0, "")
+    shell = start_shell()
+    watcher = Watcher()
+    watcher.start()
+    noticed, shown, seconds = [], [], []
+    for cell in request["cells"]:
+        shown += run(shell, [cell])
+        started = time.process_time()
+        noticed += watcher.after_cell(cell)
+        seconds.append(time.process_time() - started)
+    return {"changes": [(c.path, c.kind, c.carried, c.refused) for c in noticed], "before": shown, "seconds": seconds}
 
 
 def serve() -> None:
@@ -113,10 +139,16 @@ def serve() -> None:
         request = json.loads(line)
         with tempfile.TemporaryDirectory() as folder:
             path = str(Path(folder) / "state")
-            unsplit = in_process(whole, request)
-            saved = in_process(save, request, path)
-            loaded = in_process(load, request, path) if "failed" not in saved else saved
-        print(json.dumps({"whole": unsplit, "saved": saved, "loaded": loaded}), flush=True)  # noqa: T201
+            watched = in_process(watch, request) if request.get("watch") else {}
+            if watched and "failed" not in watched:
+                request["paths"] = list(dict.fromkeys(path for path, _, carried, _ in watched["changes"] if carried))
+            answer = {
+                "watched": watched,
+                "first": in_process(first, request, path),
+                "hop": in_process(hop, request, path, f"{path} again"),
+                "last": in_process(last, request, f"{path} again"),
+            }
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

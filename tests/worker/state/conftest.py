@@ -36,7 +36,7 @@ try:
     taken, refused = take(shell.ip, CARRIERS, store, folder / "snapshots", {}).sha256, ""
 except CannotHandOver as error:
     taken, refused = "", str(error)
-answer = {"snapshot": taken, "refused": refused, "outputs": [run.outputs for run in runs], "written": store.written_bytes}
+answer = {"snapshot": taken, "refused": refused, "outputs": [run.outputs for run in runs]}
 told.write(json.dumps(answer))
 told.flush()
 os._exit(0)

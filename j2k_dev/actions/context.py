@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from j2k_dev.engine.interpreter import Launcher, choose, launcher, probe
@@ -15,6 +17,7 @@ from j2k_dev.model.errors import BadInput, Refused
 from j2k_dev.notebook.reader import read_notebook
 from j2k_dev.notebook.source import NotebookFile, inject_parameters
 from j2k_dev.worker.blobs import BlobStore
+from j2k_dev.worker.files import watch_originals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
     from j2k_dev.actions.ui import Ui
     from j2k_dev.model.pipeline import Pipeline, Split
-    from j2k_dev.model.recording import Interpreter, Recording
+    from j2k_dev.model.recording import InputScope, Interpreter, Recording
     from j2k_dev.model.run import RunSummary, StageResult
     from j2k_dev.worker.spec import CellSource
 
@@ -83,10 +86,10 @@ class Context:
         return self.options.trace or "audit"
 
     def recording_key(self, notebook: NotebookFile) -> str:
-        """Return what a recording of ``notebook`` is kept under: everything that it depends on."""
+        """Return what a recording of ``notebook`` is kept under: all that it depends on, except for files."""
         return digest(
             self.launcher.support.name, notebook.sha256, self.interpreter.executable, self.interpreter.version,
-            self.interpreter.packages, self.inputs.key, self.trace,
+            self.interpreter.packages, self.trace,
         )  # fmt: skip
 
 
@@ -117,6 +120,39 @@ def _check(options: UpOptions) -> None:
         raise BadInput("; ".join(problems), "see j2k up --help")
     if options.engine == "kind":
         raise Refused("the kind engine is not part of this version", "use --engine local")
+
+
+def inputs_digest(inputs: Inputs, notebook: NotebookFile, scope: InputScope) -> str:
+    """Return what stands for the files that matter to a notebook.
+
+    Those are the ones that its recording opened or listed, and, because libraries in C open files unseen, all whose
+    name, or name without or only extension, stands in the notebook.
+    """
+    text = "\n".join(cell.source for cell in notebook.code_cells)
+    lines = {
+        name: [entry.kind, entry.content, entry.mode if entry.kind == "file" else 0, entry.link]
+        for name, entry in inputs.manifest.items()
+        if entry.kind != "dir" and name not in inputs.uncounted and _matters(name, scope, text)
+    }
+    return digest(lines, sorted(watch_originals(inputs.originals).items()))
+
+
+def _matters(name: str, scope: InputScope, text: str) -> bool:
+    if scope.everything or name in scope.files or any(_is_below(name, folder) for folder in scope.folders):
+        return True
+    path = PurePosixPath(name)
+    return any(len(part) > 1 and _mentions(text, part) for part in (path.name, path.stem, path.suffix))
+
+
+def _is_below(name: str, folder: str) -> bool:
+    return folder == "." or name.startswith(folder + "/")
+
+
+def _mentions(text: str, word: str) -> bool:
+    return (
+        re.search(rf"(?<!\w){re.escape(word)}(?!\w)" if word[0] != "." else rf"{re.escape(word)}(?!\w)", text)
+        is not None
+    )
 
 
 def digest(*parts: Any) -> str:

@@ -7,14 +7,14 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
-from j2k_dev.actions.context import Context, UpOptions, cell_sources, open_context
-from j2k_dev.engine.recorder import Recorded, run_recorder
+from j2k_dev.actions.context import Context, UpOptions, cell_sources, inputs_digest, open_context
+from j2k_dev.engine.recorder import Recorded, run_recorder, was_killed
 from j2k_dev.engine.workspace import lock, read_json, write_json, write_text
 from j2k_dev.model.codec import CodecError, from_plain, to_plain
 from j2k_dev.model.errors import Refused
 from j2k_dev.model.recording import Boundary, Recording
 from j2k_dev.recording.spec import RecorderSpec
-from j2k_dev.worker.files import changed_originals, manifest_to_json, materialise, watch_originals
+from j2k_dev.worker.files import WorkLock, changed_originals, manifest_to_json, materialise, watch_originals
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,6 +63,8 @@ def find_recording(context: Context, notebook: NotebookFile) -> Recording | None
     recording = _read(path, context)
     if recording is None or recording.error is not None:
         return None
+    if recording.inputs != inputs_digest(context.inputs, notebook, recording.scope):
+        return None
     return _with_obstacles(recording, _obstacles(path))
 
 
@@ -84,10 +86,18 @@ def make_recording(context: Context, notebook: NotebookFile, key: str) -> Record
     work = context.inputs.work
     spec = RecorderSpec(cells, str(work), str(context.workspace.exchange), str(inputs), context.trace != "none")
     with context.ui.step(f"recording {notebook.path.name}"), _originals_untouched(context):
-        materialise(context.inputs.manifest, work, context.store)
         started = time.monotonic()
-        recorded = run_recorder(context.launcher, spec, folder, _Progress(context, len(cells)), context.options.timeout)
+        recorded = _recorded(context, spec, folder, len(cells))
+        if was_killed(recorded):
+            context.ui.note("the recorder was killed, which need not be the notebook's doing: recording once more")
+            recorded = _recorded(context, spec, folder, len(cells))
     return _recording(context, notebook, key, recorded, time.monotonic() - started)
+
+
+def _recorded(context: Context, spec: RecorderSpec, folder: Path, total: int) -> Recorded:
+    with WorkLock(context.inputs.work):
+        materialise(context.inputs.manifest, context.inputs.work, context.store)
+    return run_recorder(context.launcher, spec, folder, _Progress(context, total), context.options.timeout)
 
 
 class _Progress:
@@ -112,8 +122,8 @@ def _originals_untouched(context: Context) -> Any:
     yield
     if touched := changed_originals(before, context.inputs.originals):
         raise Refused(
-            f"the notebook changes {', '.join(touched[:3])}, which is too large to be copied and was changed for real",
-            "let the notebook write to another file, or make that one smaller",
+            f"the notebook changed {', '.join(touched[:3])}, which was not copied: the original itself is changed",
+            "let the notebook write to another file; what is in its own folder and not too large is copied",
         )
 
 
@@ -130,8 +140,9 @@ def _recording(context: Context, notebook: NotebookFile, key: str, recorded: Rec
         trace=context.trace,  # type: ignore[arg-type]  # checked by the command line
         error=recorded.error,
         changes=recorded.changes,
-        inputs=context.inputs.key,
+        inputs=inputs_digest(context.inputs, notebook, recorded.scope),
         files=recorded.files,
+        scope=recorded.scope,
     )
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
-from j2k_dev.actions.context import Context, UpOptions, cell_sources, digest
+from j2k_dev.actions.context import Context, UpOptions, cell_sources, digest, inputs_digest
 from j2k_dev.actions.ui import StageEvent
 from j2k_dev.engine.local import LocalEngine, Places, RunRequest
 from j2k_dev.engine.workspace import read_json, write_json, write_text
@@ -78,7 +78,9 @@ def run_key(context: Context) -> str:
     pipeline = context.pipeline
     assert pipeline is not None
     stages = [[stage.name, stage.cells, stage.pruned] for stage in pipeline.stages]
-    return digest(pipeline.recording, context.notebook.sha256, context.launcher.support.name, stages)
+    assert context.recording is not None
+    inputs = inputs_digest(context.inputs, context.notebook, context.recording.scope)
+    return digest(pipeline.recording, inputs, context.notebook.sha256, stages)
 
 
 def failure_of(results: tuple[StageResult, ...]) -> Refused | MachineryFailed | None:
@@ -136,7 +138,9 @@ class _Progress:
 def _keys(context: Context, pipeline: Pipeline, specs: dict[str, StageSpec]) -> list[str]:
     """Return a key per stage: the same key means the same cells on the same state, made by the same programs."""
     interpreter = context.interpreter
-    before = digest(context.launcher.support.name, interpreter.executable, interpreter.packages, context.inputs.key)
+    assert context.recording is not None
+    inputs = inputs_digest(context.inputs, context.notebook, context.recording.scope)
+    before = digest(context.launcher.support.name, interpreter.executable, interpreter.packages, inputs)
     keys = []
     for stage in pipeline.stages:
         spec = specs[stage.name]

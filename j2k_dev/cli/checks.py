@@ -47,7 +47,7 @@ def examine(workspace: Path | None = None) -> tuple[Finding, ...]:
 def _system() -> Finding:
     told = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}: {sys.executable}"
     return Finding(
-        "Python", "ok" if os.name == "posix" else "missing", told, "j2k runs on Linux and macOS; on Windows, inside WSL"
+        "Python", "ok" if os.name == "posix" else "missing", told, "j2k runs on Linux; on Windows, inside WSL"
     )
 
 

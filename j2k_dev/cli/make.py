@@ -12,6 +12,7 @@ from j2k_dev.cli.command import add
 from j2k_dev.cli.options import Format
 from j2k_dev.engine.workspace import RunPaths, write_text
 from j2k_dev.model.codec import to_plain
+from j2k_dev.model.errors import NotebookRaised
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,11 +136,13 @@ def _show_recording(session: Session, recording: Recording) -> int:
         facts = {"key": recording.key, "file": str(file), "seconds": recording.seconds, "trace": recording.trace}
         session.emit(facts | {"cells": to_plain(cells), "error": to_plain(recording.error), "exit_code": code})
         return code
+    from j2k_dev.report.console import print_error  # noqa: PLC0415 - see the module
     from j2k_dev.report.units import human_seconds, plural  # noqa: PLC0415 - see the module
     from j2k_dev.report.verdict import raised  # noqa: PLC0415 - see the module
 
     if recording.error:
-        session.say("\n".join((*recording.error.traceback, raised(recording.error))))
+        traceback = "\n".join(recording.error.traceback)
+        print_error(session.stderr, NotebookRaised(raised(recording.error), "", traceback), verbose=True)
     session.say(f"{plural(len(recording.cells), 'cell')} recorded in {human_seconds(recording.seconds)}: {file}")
     return code
 

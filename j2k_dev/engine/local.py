@@ -154,16 +154,25 @@ class _Run:
 
     def resume(self) -> bool:
         """Put the run where it has to go on; False if it has ended."""
-        self.exchange.sweep(self.request.run)
-        self.bus.create_topics(self.all_topics)
-        self.bus.release_all(self.all_topics)
         results = self.results()
         if self._is_the_end(results):
             return False
-        if not self.bus.waiting(self.all_topics):
-            snapshot = results[-1].snapshot if results else None
-            self._send(self.stages[len(results)], snapshot)
+        self._sweep()
+        self.bus.drop([self.topics.results, self.topics.dead_letters])
+        self.bus.create_topics(self.all_topics)
+        self.bus.release_all(self.all_topics)
+        due = self.stages[: len(results) + 1]
+        if not self.bus.waiting([self.topics.stage(stage) for stage in due]):
+            self._send(due[-1], results[-1].snapshot if results else None)
         return True
+
+    def _sweep(self) -> None:
+        """Remove what processes that were killed left unfinished; no process of the run is alive."""
+        self.exchange.sweep(self.request.run, store=self._was_cut_off())
+
+    def _was_cut_off(self) -> bool:
+        attempts = sum(len(self.exchange.claims(self.request.run, stage)) for stage in self.stages)
+        return attempts > len(self.results())
 
     def _send(self, stage: str, snapshot: str | None) -> None:
         message = Message(self.request.run, stage, snapshot, dict(self.request.parameters))
@@ -210,7 +219,7 @@ class _Run:
         if not self._is_the_end(results):
             raise MachineryFailed("the run ended without all of its results", "Run the same command again.")
         self.bus.drop(self.all_topics)
-        self.exchange.sweep(self.request.run)
+        self._sweep()
         return tuple(results)
 
     def zygote_spec(self) -> ZygoteSpec:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from j2k_dev.engine.workspace import write_json
 from j2k_dev.model.codec import from_plain, to_plain
 from j2k_dev.model.errors import MachineryFailed
-from j2k_dev.model.recording import Boundary, CellError, CellRecord
+from j2k_dev.model.recording import Boundary, CellError, CellRecord, InputScope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from j2k_dev.recording.spec import RecorderSpec
 
 MODULE = "j2k_dev.recording.recorder"
+PROCESS_ENDED = "ProcessEnded"
 _LOG_TAIL = 4000
 
 
@@ -37,6 +38,7 @@ class Recorded:
     changes: tuple[str, ...]
     files: str | None
     error: CellError | None
+    scope: InputScope
 
 
 def run_recorder(
@@ -65,6 +67,12 @@ def run_recorder(
             told.take(json.loads(line))
         process.wait()
     return told.recorded(process.returncode, folder / "recorder.log")
+
+
+def was_killed(recorded: Recorded) -> bool:
+    """Tell whether the recorder was killed, which need not be the notebook's doing."""
+    error = recorded.error
+    return error is not None and error.ename == PROCESS_ENDED and "killed by" in error.evalue
 
 
 class _Told:
@@ -115,13 +123,15 @@ class _Told:
             final = {int(index): outputs for index, outputs in self._end["outputs"].items()}
             cells = tuple(_with_outputs(cell, final) for cell in self._cells)
             error = from_plain(CellError, self._end["error"]) if self._end["error"] else None
-            return Recorded(cells, tuple(self._boundaries), tuple(self._end["changes"]), self._end["files"], error)
+            scope = from_plain(InputScope, self._end["scope"])
+            changed = tuple(self._end["changes"])
+            return Recorded(cells, tuple(self._boundaries), changed, self._end["files"], error, scope)
         if self._running is None:
             text = log.read_text(errors="replace")[-_LOG_TAIL:]
             where = "before the first cell" if self._measuring is None else f"after cell {self._measuring}"
             raise MachineryFailed(f"the recorder ended {where} ({_ending(returncode)})", f"see {log}", text)
-        ended = CellError(self._running, "ProcessEnded", f"the cell ended its own process: {_ending(returncode)}", ())
-        return Recorded(tuple(self._cells), tuple(self._boundaries), (), None, ended)
+        ended = CellError(self._running, PROCESS_ENDED, f"the cell ended its own process: {_ending(returncode)}", ())
+        return Recorded(tuple(self._cells), tuple(self._boundaries), (), None, ended, InputScope())
 
 
 def _with_outputs(cell: CellRecord, final: dict[int, list[dict[str, Any]]]) -> CellRecord:

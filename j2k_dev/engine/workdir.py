@@ -51,7 +51,8 @@ class Inputs:
     """What a recording starts from.
 
     ``work`` is the working directory, not yet laid out (``materialise``); ``key`` changes when any content does;
-    ``originals`` are the files and folders that stay where they are (``watch_originals``); ``notes`` are for people.
+    ``originals`` are the files and folders that stay where they are (``watch_originals``); ``notes`` are for people;
+    ``uncounted`` are names in the manifest that are no data (other notebooks, environments).
     """
 
     work: Path
@@ -59,6 +60,7 @@ class Inputs:
     key: str
     originals: tuple[str, ...]
     notes: tuple[str, ...]
+    uncounted: frozenset[str] = frozenset()
 
 
 def work_path(notebook: Path, workspace: Path) -> Path:
@@ -84,7 +86,8 @@ def prepare_inputs(
         selection.select()
         key = selection.key()
         notes = [*selection.notes(), *_lay_out_surroundings(folder, work, workspace)]
-    return Inputs(work, selection.manifest, key, tuple(sorted(set(selection.originals))), tuple(notes))
+    originals, uncounted = tuple(sorted(set(selection.originals))), frozenset(selection.uncounted)
+    return Inputs(work, selection.manifest, key, originals, tuple(notes), uncounted)
 
 
 def _folder_of(notebook: Path) -> Path:

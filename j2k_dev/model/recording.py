@@ -106,10 +106,23 @@ class Interpreter:
 
 
 @dataclass(frozen=True)
+class InputScope:
+    """Which files of the notebook's folder the notebook depends on: those it read, all of the folders it listed.
+
+    ``everything`` where that is not known: nothing was traced, or a program was started that may read anything.
+    """
+
+    everything: bool = True
+    files: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Recording:
     """One run of the whole notebook. ``changes`` are attributes outside the namespace that cells changed.
 
-    ``files`` is the blob that lists the working directory at the end; ``inputs`` names what it was at the start.
+    ``files`` is the blob that lists the working directory at the end; ``inputs`` stands for what it was at the start,
+    as far as ``scope`` says that it matters.
     """
 
     key: str
@@ -125,3 +138,4 @@ class Recording:
     changes: tuple[str, ...] = ()
     inputs: str = ""
     files: str | None = None
+    scope: InputScope = field(default_factory=InputScope)

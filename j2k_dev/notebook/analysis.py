@@ -44,7 +44,7 @@ _NAMESPACE_ATTRIBUTES = _names(
     "user_ns user_global_ns user_module user_ns_hidden __globals__ func_globals __builtins__ __main__ f_globals "
     "f_locals f_builtins f_back tb_frame gi_frame cr_frame ag_frame _getframe _current_frames currentframe "
     "getouterframes getinnerframes settrace setprofile get_objects get_referrers get_referents modules reload "
-    "register_globals ast_node_interactivity exec_module run_module run_path"
+    "register_globals read_pickle ast_node_interactivity exec_module run_module run_path"
 )
 
 # Modules whose purpose is to look into __main__, at frames, or at objects without naming them.

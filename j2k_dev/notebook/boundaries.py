@@ -23,7 +23,12 @@ WORTH_PRUNING = 1 << 20
 
 # Objects that nothing depends on but who holds them. The end of others (temporary folders, connections, files being
 # written, threads) has effects of its own, so that dropping them could be seen.
-_QUIET_TYPES = frozenset({"generator", "async_generator", "coroutine", "frame", "traceback", "reader", "DictReader"})
+_QUIET_TYPES = re.compile(
+    r"generator|async_generator|coroutine|frame|traceback|reader|DictReader|map|filter|zip|enumerate|chain|islice|\w*iterator"
+)
+
+# Objects that pickles, made by whatever library, refer to by name: something that is loaded later may need them.
+_NAMED_TYPES = re.compile(r"type|function|module|\w*Meta|EnumType")
 
 # A measured time says nothing below this; it also keeps cells that take no time apart.
 _LEAST_SECONDS = 0.001
@@ -172,14 +177,20 @@ class Pruning:
 
     def may_drop(self, variable: Variable, place: int) -> bool:
         """Say whether dropping a name rids the boundary of its obstacle, which IPython's ``Out`` might also hold."""
-        quiet = variable.type.rpartition(".")[2] in _QUIET_TYPES
+        quiet = _QUIET_TYPES.fullmatch(_type(variable)) is not None
         return quiet and variable.name not in self.shown and self.is_unread(variable.name, place)
 
     def is_pruned(self, variable: Variable, place: int) -> bool:
         """Say whether a name is dropped: nobody reads it, and it is in the way or big."""
         if variable.obstacle:
             return self.may_drop(variable, place)
-        return variable.bytes >= WORTH_PRUNING and self.is_unread(variable.name, place)
+        if variable.bytes < WORTH_PRUNING or _NAMED_TYPES.fullmatch(_type(variable)):
+            return False
+        return self.is_unread(variable.name, place)
+
+
+def _type(variable: Variable) -> str:
+    return variable.type.rpartition(".")[2]
 
 
 def _is_dynamic(record: CellRecord, source: str) -> bool:

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from j2k_dev.model.codec import from_plain, to_plain
-from j2k_dev.model.recording import Boundary, CellAnalysis, CellError, CellRecord, FileUse
+from j2k_dev.model.recording import Boundary, CellAnalysis, CellError, CellRecord, FileUse, InputScope
 from j2k_dev.notebook.analysis import analyse_cell
 from j2k_dev.recording.fingerprints import Fingerprints
 from j2k_dev.recording.spec import RecorderSpec
 from j2k_dev.recording.trace import TraceOfCell, Tracer
 from j2k_dev.recording.watch import Watcher
+from j2k_dev.worker import processes
 from j2k_dev.worker.blobs import BlobStore
-from j2k_dev.worker.files import FileManifest, changes, manifest_from_json, manifest_to_json, scan
+from j2k_dev.worker.files import FileManifest, WorkLock, changes, manifest_from_json, manifest_to_json, scan
 from j2k_dev.worker.hidden import CARRIERS, note_start
 from j2k_dev.worker.liveness import alive, peak_bytes, reset_peak
 from j2k_dev.worker.shell import CellRun, NotebookShell, start_shell
@@ -46,10 +47,17 @@ class Recorder:
         self._watcher = Watcher()
         self._tracer = Tracer(Path(spec.work)) if spec.trace else None
         self._changes: dict[str, None] = {}
+        self._everything = self._tracer is None
+        self._read: dict[str, None] = {}
+        self._listed: dict[str, None] = {}
         self._seconds = 0.0
 
     def record(self) -> None:
-        """Run the notebook; end early where a cell raises that may not."""
+        """Run the notebook, alone in the working directory; end early where a cell raises that may not."""
+        with WorkLock(Path(self._spec.work)):
+            self._record()
+
+    def _record(self) -> None:
         os.chdir(self._spec.work)
         self._watcher.start()
         if self._tracer is not None:
@@ -68,6 +76,8 @@ class Recorder:
         analysis = self._analysis(cell)
         modules = set(sys.modules)
         reset_peak()
+        if self._tracer is not None:
+            self._tracer.cell()  # forget what this program itself opened since the last cell
         run = self._shell.run(cell.source, cell.index, cell.id)
         peak = peak_bytes()
         self._seconds += run.wall_seconds
@@ -102,10 +112,16 @@ class Recorder:
     def _file_uses(self) -> tuple[FileUse, ...]:
         """Combine what the tracer saw being opened with what changed in the working directory."""
         trace = self._tracer.cell() if self._tracer is not None else TraceOfCell()
+        self._note_scope(trace)
         now = scan(Path(self._spec.work), self._files, self._store)
         changed = changes(self._files, now)
         self._files = now
         return trace.uses(Path(self._spec.work), changed)
+
+    def _note_scope(self, trace: TraceOfCell) -> None:
+        self._everything = self._everything or bool(trace.programs)
+        self._read.update(dict.fromkeys(path for path in trace.read if not path.startswith("/")))
+        self._listed.update(dict.fromkeys(path for path in trace.listed if not path.startswith("/")))
 
     def _obstacles(self, cell: CellSource) -> tuple[str, ...]:
         """Name what keeps a boundary here from being safe, besides variables; carry on to note library changes."""
@@ -123,7 +139,9 @@ class Recorder:
         files = self._store.put(memoryview(manifest_to_json(self._files).encode())).sha256
         collector = self._shell.collector
         outputs = {index: collector.finished(index) for index in collector.cells if index >= 0}
-        self._tell("end", outputs=outputs, changes=list(self._changes), files=files, error=to_plain(error))
+        scope = to_plain(InputScope(self._everything, tuple(self._read), tuple(self._listed)))
+        told = {"outputs": outputs, "changes": list(self._changes), "files": files, "error": to_plain(error)}
+        self._tell("end", scope=scope, **told)
 
     def _tell(self, event: str, **details: Any) -> None:
         self._report.write(json.dumps({"event": event, **details}) + "\n")
@@ -142,6 +160,7 @@ def _has_spec(module: Any) -> bool:
 
 def main(argv: list[str]) -> None:
     """Record what the spec (a JSON file) names and report to the file descriptor given."""
+    processes.die_with(os.getppid())
     spec = from_plain(RecorderSpec, json.loads(Path(argv[0]).read_bytes()))
     with os.fdopen(int(argv[1]), "w", encoding="utf-8") as report:
         os.set_inheritable(report.fileno(), False)  # noqa: FBT003 - the function's own way

@@ -115,7 +115,9 @@ class Tracer:
             return
         if path.startswith(self._work + "/"):
             told.add(what, path[len(self._work) + 1 :])
-        elif path != self._work and not path.startswith(self._hidden):
+        elif path == self._work:
+            told.add(what, ".")
+        elif not path.startswith(self._hidden):
             told.add(what, path)
 
 
@@ -205,6 +207,8 @@ def _first(what: str) -> Callable[[tuple[Any, ...]], Things]:
 
 
 def _listed(args: tuple[Any, ...]) -> Things:
+    if sys._getframe(3).f_code.co_filename.startswith("<frozen importlib"):  # noqa: SLF001 - who looks for a module
+        return ()
     return (("listed", "." if args[0] is None else args[0]),)
 
 

@@ -2,21 +2,31 @@
 
 Attributes of library modules, of their classes and of the objects they hold, and the contents of their containers are
 compared before and after each cell (``watch_places``), imports left out (``watch_imports``). What is worth carrying is
-decided in ``watch_policy``. Paths are ``module:name.name`` or ``module:name['entry']``; ``worker.hidden.changes`` reads and sets them.
+decided in ``watch_policy``. Paths are ``module:name.name`` or ``module:name['entry']``; ``worker.hidden.changes`` reads
+and sets them.
 """
 
 from __future__ import annotations
 
 import sys
+import types
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from j2k_dev.recording.watch_assigned import assigned_targets, path_of, resolve
+from j2k_dev.recording.watch_assigned import assigned_targets, is_set_by_class, path_of, resolve
 from j2k_dev.recording.watch_imports import on_imports
 from j2k_dev.recording.watch_local import LocalModules, is_local
 from j2k_dev.recording.watch_places import IGNORED, Place, Places
-from j2k_dev.recording.watch_policy import can_travel, is_cache, is_own, travels_anyhow
+from j2k_dev.recording.watch_policy import (
+    can_travel,
+    is_cache,
+    is_done_flag,
+    is_importable,
+    is_own,
+    is_patch,
+    travels_anyhow,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -84,10 +94,11 @@ class Watcher:
         self._targets |= assigned_targets(_plain_python(source))
         meant = dict(self._meant())
         seen, self._seen = self._seen, {}
+        explained = {*meant, *_explained(seen, meant)}
         changes = [_judge_meant(path, seen.get(path), holder) for path, holder in meant.items()]
         groups: dict[str, list[_Seen]] = defaultdict(list)
         for path, change in seen.items():
-            if path not in meant:
+            if path not in explained:
                 groups[path.partition(":")[0]].append(change)
         for module, group in groups.items():
             changes += _judge_local(group) if is_local(module) else _judge(group)
@@ -124,7 +135,7 @@ def _plain_python(source: str) -> str:
     shell = ipython.get_ipython() if ipython else None
     try:
         return str(shell.transform_cell(source)) if shell else source
-    except Exception:  # noqa: BLE001 - the user's own transformers
+    except Exception:  # noqa: BLE001 - the notebook's own transformers raise what they like
         return source
 
 
@@ -156,23 +167,46 @@ def _judge_meant(path: str, seen: _Seen | None, holder: Any) -> Change | None:
     """Judge what the notebook's text assigns; where nothing is there it set something else, which was seen."""
     name = path.rpartition(":")[2].rpartition(".")[2]
     attributes = getattr(holder, "__dict__", {})
-    if name not in attributes:
+    if is_set_by_class(holder, name):
+        travels = travels_anyhow(getattr(holder, name, None))
+    elif name in attributes:
+        travels = travels_anyhow(attributes[name])
+    else:
         return Change(path, "deleted", carried=True) if seen else None
-    travels = travels_anyhow(attributes[name])
     return Change(path, seen.kind if seen else "rebound", carried=travels, refused=not travels)
+
+
+def _explained(seen: dict[str, _Seen], meant: dict[str, Any]) -> set[str]:
+    """Return the changes that setting a property made: setting it again in the new process makes them again."""
+    holders = {
+        path.rpartition(".")[0] for path, holder in meant.items() if is_set_by_class(holder, path.rpartition(".")[2])
+    }
+    return {path for path in seen if path.partition("[")[0].rpartition(".")[0] in holders}
 
 
 def _judge(group: list[_Seen]) -> list[Change]:
     """Judge what changed in one module of a library."""
-    own = [change for change in group if change.kind != "deleted" and is_own(change.value)]
-    caches = [change for change in group if change not in own and is_cache(change.path, change.value)]
-    rest = [change for change in group if change not in own and change not in caches]
-    together = all(change.kind == "deleted" or can_travel(change.path, change.value) for change in rest)
+    changed = {change.path for change in group}
+    verdicts = [(change, _verdict(change, changed)) for change in group]
+    together = not any(verdict == "stays" for _, verdict in verdicts)
     return [
-        *(Change(change.path, change.kind, carried=True) for change in own),
-        *(Change(change.path, change.kind) for change in caches),
-        *(Change(change.path, change.kind, carried=together) for change in rest),
+        Change(change.path, change.kind, carried=verdict == "goes" or (verdict == "may go" and together))
+        for change, verdict in verdicts
     ]
+
+
+def _verdict(change: _Seen, changed: set[str]) -> Literal["goes", "may go", "cache", "stays"]:
+    if change.kind == "deleted":
+        return "may go"
+    if isinstance(change.value, types.FunctionType) and is_importable(change.value):
+        return "may go" if f"{change.value.__module__}:{change.value.__qualname__}" not in changed else "cache"
+    if is_own(change.value) or ("." in change.path.partition(":")[2] and is_patch(change.value, changed)):
+        return "goes"
+    if is_done_flag(change.path, change.value):
+        return "stays"
+    if is_cache(change.path) or isinstance(change.value, types.FunctionType):
+        return "cache"  # functions that a library makes as it goes (networkx), it makes again
+    return "may go" if can_travel(change.value, changed) else "stays"
 
 
 def _judge_local(group: list[_Seen]) -> list[Change]:

@@ -73,7 +73,7 @@ def _path_of_class(kind: type) -> tuple[str, str] | None:
 def _found_in_module(value: Any) -> tuple[str, str] | None:
     """Look through the package that the object's class comes from."""
     package = type(value).__module__.partition(".")[0]
-    if package in {"__main__", "builtins"} or not hasattr(value, "__dict__"):
+    if package in {"__main__", "builtins"}:
         return None
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == package and isinstance(module, types.ModuleType):
@@ -81,3 +81,10 @@ def _found_in_module(value: Any) -> tuple[str, str] | None:
                 if held is value:
                     return name, attribute
     return None
+
+
+def is_set_by_class(holder: Any, name: str) -> bool:
+    """Tell an attribute whose class decides what setting it means: a property, a slot."""
+    if isinstance(holder, (type, types.ModuleType)):
+        return False
+    return hasattr(type(_look_up(type(holder), name)), "__set__")

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 def on_imports(before: Callable[[], None], after: Callable[[], None]) -> Callable[[], None]:
     """Call ``before`` and ``after`` around imports by this thread that load something; return what undoes it."""
-    bootstrap: Any = importlib._bootstrap  # type: ignore[attr-defined]  # noqa: SLF001 - there is no public place that sees the end of an import
-    original: Any = bootstrap._ModuleLockManager  # noqa: SLF001
+    bootstrap: Any = importlib._bootstrap  # noqa: SLF001 - no public place sees the end of an import
+    original: Any = bootstrap._ModuleLockManager  # noqa: SLF001 - no public place sees the end of an import
     thread = threading.get_ident()
     failed: set[str] = set()
     running: list[Any] = []
@@ -44,9 +44,9 @@ def on_imports(before: Callable[[], None], after: Callable[[], None]) -> Callabl
                 if len(sys.modules) != self._loaded:
                     after()
 
-    bootstrap._ModuleLockManager = ModuleLockManager  # noqa: SLF001
+    bootstrap._ModuleLockManager = ModuleLockManager  # noqa: SLF001 - no public place sees the end of an import
 
     def undo() -> None:
-        bootstrap._ModuleLockManager = original  # noqa: SLF001
+        bootstrap._ModuleLockManager = original  # noqa: SLF001 - no public place sees the end of an import
 
     return undo

@@ -80,5 +80,5 @@ def _digest(value: Any) -> bytes | None:
     """Return a hash of what something holds, None where it can't be pickled: then only its surface is watched."""
     try:
         return hashlib.blake2b(cloudpickle.dumps(value), digest_size=16).digest()
-    except Exception:  # noqa: BLE001 - objects fail in any way they like
+    except Exception:  # noqa: BLE001 - objects fail to pickle in any way they like
         return None

@@ -21,21 +21,22 @@ CONTAINERS = (dict, list, set)
 _TABLE = 300
 
 # What changes by itself while code runs, or has a carrier of its own: the interpreter's and Jupyter's machinery.
-_MACHINERY = frozenset(
-    """
-    IPython ipykernel ipykernel_launcher traitlets zmq tornado jupyter_client jupyter_core comm debugpy _pydevd_bundle
-    pydevd_plugins _pydev_bundle pydevd _debugpy jedi parso prompt_toolkit pygments stack_data executing pure_eval
-    asttokens psutil nest_asyncio nest_asyncio2 matplotlib_inline decorator pexpect ptyprocess
-    j2k_dev cloudpickle __main__ __mp_main__ tests_of_j2k
-    sys gc builtins os posix posixpath random decimal _decimal warnings _warnings locale signal time logging threading
-    _thread _threading_local re sre_compile sre_parse sre_constants _sre linecache tokenize token weakref _weakref
-    _weakrefset abc _abc _py_abc importlib _frozen_importlib _frozen_importlib_external zipimport asyncio concurrent
-    selectors select queue _queue socket _socket subprocess multiprocessing typing typing_extensions inspect ast dis
-    traceback contextvars _contextvars codecs encodings io _io site sysconfig _sysconfigdata marshal copyreg
-    unittest doctest pdb bdb cmd pydoc ctypes _ctypes sqlite3 ssl _ssl hashlib _hashlib tempfile shutil uuid
-    numpy.random.mtrand matplotlib.rcsetup matplotlib._pylab_helpers six cython_runtime
-    """.split()
-)
+_MACHINERY = frozenset({
+    "IPython", "ipykernel", "ipykernel_launcher", "traitlets", "zmq", "tornado", "jupyter_client", "jupyter_core",
+    "comm", "debugpy", "_pydevd_bundle", "pydevd_plugins", "_pydev_bundle", "pydevd", "_debugpy", "jedi", "parso",
+    "prompt_toolkit", "pygments", "stack_data", "executing", "pure_eval", "asttokens", "psutil", "nest_asyncio",
+    "nest_asyncio2", "matplotlib_inline", "decorator", "pexpect", "ptyprocess", "j2k_dev", "cloudpickle", "__main__",
+    "__mp_main__", "sys", "gc", "builtins", "os", "posix", "posixpath", "random", "decimal",
+    "_decimal", "warnings", "_warnings", "locale", "signal", "time", "logging", "threading", "_thread",
+    "_threading_local", "re", "sre_compile", "sre_parse", "sre_constants", "_sre", "linecache", "tokenize", "token",
+    "weakref", "_weakref", "_weakrefset", "abc", "_abc", "_py_abc", "importlib", "_frozen_importlib",
+    "_frozen_importlib_external", "zipimport", "asyncio", "concurrent", "selectors", "select", "queue", "_queue",
+    "socket", "_socket", "subprocess", "multiprocessing", "typing", "typing_extensions", "inspect", "ast", "dis",
+    "traceback", "contextvars", "_contextvars", "codecs", "encodings", "io", "_io", "site", "sysconfig",
+    "_sysconfigdata", "marshal", "copyreg", "unittest", "doctest", "pdb", "bdb", "cmd", "pydoc", "ctypes", "_ctypes",
+    "sqlite3", "ssl", "_ssl", "hashlib", "_hashlib", "tempfile", "shutil", "uuid", "numpy.random.mtrand",
+    "matplotlib.rcsetup", "matplotlib._pylab_helpers", "six", "cython_runtime",
+})  # fmt: skip
 
 # Attributes that the import system, the interpreter or a carrier looks after.
 IGNORED = frozenset({
@@ -151,7 +152,7 @@ class Places:
         """Add what a module, a class or an object holds: containers, and for a module its classes and objects."""
         outer = place.path.endswith(":")
         for name, value in place.copy.items():
-            if name in IGNORED or not isinstance(name, str):
+            if name in IGNORED:
                 continue
             if type(value) in CONTAINERS or (isinstance(value, CONTAINERS) and outer):
                 self._add(f"{place.path}{name}", place.module, value, _shape(value))
@@ -164,7 +165,8 @@ class Places:
             if value.__module__ == module:
                 self._add_class(path, module, value)
         elif not issubclass(kind, _NO_OBJECTS) and not is_machinery(kind.__module__):
-            inner = getattr(value, "__dict__", None) if kind.__dictoffset__ else None
+            # Asking an object may run code of its class; a lazy module, for one, imports what it stands for.
+            inner = object.__getattribute__(value, "__dict__") if kind.__dictoffset__ else None
             if type(inner) is dict:
                 self._add(path, module, inner, "names")
 

@@ -2,10 +2,10 @@
 
 - What the notebook's own text assigned is carried; if it can't be pickled, it is refused by name.
 - Functions, classes and objects of the notebook that ended up in a library are carried.
-- Plain data (counters, switches), things importable by name, and small picklable objects under a public name or as an
-  entry of a registry are carried where everything that changed in that module can be; otherwise they are taken for the
-  traces of lazy initialisation, which happens anew in the new process: half of it would be worse than none.
-- Caches, and private notes that something was initialised, are noise.
+- Plain data (counters, switches), things importable by name, and small picklable objects are carried where everything
+  that changed in that module can be; otherwise they are taken for the traces of lazy initialisation, which happens anew
+  in the new process: half of it would be worse than none. Functions that a library puts on a class are carried anyhow.
+- Caches are noise, and where a library notes that it is initialised now, so is everything it changed with it.
 - Modules beside the notebook are the notebook's own code: what changed in them is carried or refused.
 """
 
@@ -14,16 +14,21 @@ from __future__ import annotations
 import re
 import sys
 import types
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cloudpickle
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _SCALARS = (type(None), bool, int, float, complex, str, bytes)
 _DEEPEST = 4
 _MOST = 1000
 _MOST_BYTES = 1 << 16
 _CACHE = re.compile("cache|memo(?!ry)", re.IGNORECASE)
-_DONE = re.compile("init|load|ready|done|setup|regist|install|configured|started|checked|warned", re.IGNORECASE)
+_DONE = re.compile(
+    r"(init(ed|iali[sz]ed)?|loaded|ready|done|set_?up|installed|configured|started|checked|registered)$", re.IGNORECASE
+)
 
 
 def is_plain(value: Any, depth: int = 0) -> bool:
@@ -71,7 +76,7 @@ def is_importable(value: Any) -> bool:
     return found is value
 
 
-class _TooBig(Exception):  # noqa: N818 - not an error
+class _TooBig(Exception):  # noqa: N818 - not an error, a verdict
     """More bytes than a change of a library may have."""
 
 
@@ -90,27 +95,36 @@ def pickles(value: Any, most: int) -> bool:
     """Tell whether something can be pickled in so many bytes."""
     try:
         cloudpickle.Pickler(_Sink(most), protocol=5).dump(value)
-    except Exception:  # noqa: BLE001 - objects fail in any way they like
+    except Exception:  # noqa: BLE001 - objects fail to pickle in any way they like
         return False
     return True
 
 
-def is_cache(path: str, value: Any) -> bool:
+def is_cache(path: str) -> bool:
     """Tell what a library fills as it goes and can fill again: carrying it is of no use, leaving it does no harm."""
-    names = path.partition(":")[2]
-    name = names.partition("[")[0].rpartition(".")[2]
-    lazy = name.startswith("_") and type(value) in (bool, int, type(None)) and bool(_DONE.search(name))
-    return lazy or bool(_CACHE.search(names))
+    return bool(_CACHE.search(path.partition(":")[2]))
 
 
-def can_travel(path: str, value: Any) -> bool:
-    """Tell whether a value that a library itself changed can be carried."""
-    if is_plain(value) or is_importable(value):
+def is_done_flag(path: str, value: Any) -> bool:
+    """Tell a note that something was initialised, which is worth nothing without what was."""
+    name = path.partition(":")[2].rpartition(".")[2]
+    return type(value) in (bool, int, type(None)) and bool(_DONE.search(name))
+
+
+def can_travel(value: Any, changed: Collection[str]) -> bool:
+    """Tell whether a value that a library itself changed can be carried; ``changed`` are the paths of all changes."""
+    if is_plain(value):
         return True
-    names = path.partition(":")[2]
-    entry = names.endswith("]")
-    private = any(name.startswith("_") for name in names.partition("[")[0].split("."))
-    return (entry or not private) and pickles(value, _MOST_BYTES)
+    if is_importable(value):
+        # What is new under its own name can't be found by that name in another process.
+        return f"{value.__module__}:{value.__qualname__}" not in changed if hasattr(value, "__qualname__") else True
+    return pickles(value, _MOST_BYTES)
+
+
+def is_patch(value: Any, changed: Collection[str]) -> bool:
+    """Tell a function or the like that a library made at run time and put somewhere else than where it is defined."""
+    kinds = (types.FunctionType, property, classmethod, staticmethod)
+    return isinstance(value, kinds) and not is_importable(value) and can_travel(value, changed)
 
 
 def is_own(value: Any) -> bool:

@@ -19,15 +19,18 @@ _REMOTE = re.compile(
 )
 _SCRIPTED = re.compile(r"<script\b|\son[a-z]+\s*=|javascript:", re.IGNORECASE)
 
-# The count ends the growth of a page that is always a little taller than its frame.
+# A frame out of sight has sleeping observers, and what it says before the report knows it is lost: so the report asks
+# once it is loaded. The count ends the growth of a page that is always a little taller than its frame.
 MEASURE = (
-    "addEventListener('error',()=>document.documentElement.dataset.broken='',true);let n=0;"
-    "new ResizeObserver(()=>n++<20&&parent.postMessage({height:Math.ceil("
-    "document.documentElement.getBoundingClientRect().height)},'*')).observe(document.documentElement)"
+    "{addEventListener('error',()=>document.documentElement.dataset.broken='',true);let n=0;"
+    "const tell=()=>n++<20&&parent.postMessage({height:Math.ceil("
+    "document.documentElement.getBoundingClientRect().height)},'*');"
+    "addEventListener('message',e=>e.source===parent&&tell());new ResizeObserver(tell).observe(document.documentElement)}"
 )
 LISTEN = (
     "addEventListener('message',e=>{for(const f of document.querySelectorAll('iframe'))"
-    "if(f.contentWindow===e.source&&e.data&&e.data.height>0)f.style.height=Math.min(e.data.height,4000)+'px'})"
+    "if(f.contentWindow===e.source&&e.data&&e.data.height>0)f.style.height=Math.min(e.data.height,4000)+'px'});"
+    "document.addEventListener('load',e=>{if(e.target.tagName==='IFRAME')e.target.contentWindow.postMessage(0,'*')},true)"
 )
 _HEAD = (
     f"<!doctype html><html><head><meta charset='utf-8'><script>{MEASURE}</script><style>"

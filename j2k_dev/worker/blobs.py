@@ -16,7 +16,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from j2k_dev.worker.atomic import sync_folder
 
@@ -80,11 +80,9 @@ class BlobStore:
     def put_file(self, path: Path) -> str:
         """Publish the content of a file and return its hash."""
         with path.open("rb") as source:
-            size = os.fstat(source.fileno()).st_size
-            if size < _LARGE:
+            if os.fstat(source.fileno()).st_size < _LARGE:
                 return self.put(memoryview(source.read())).sha256
-            with mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ) as content, memoryview(content) as data:
-                return self._publish(data).sha256
+            return self._publish_file(source)
 
     def map(self, ref: BlobRef) -> memoryview:
         """Map a blob privately into memory, writable; raise BlobDamaged if it is not what it was."""
@@ -121,18 +119,47 @@ class BlobStore:
         return BlobRef(sha256, now.st_size, _stamp(now))
 
     def _publish(self, data: memoryview) -> BlobRef:
-        self.root.mkdir(parents=True, exist_ok=True)
-        with _temporary(self.root) as (descriptor, temporary):
+        with self._temporary() as (descriptor, temporary):
             sha256 = _write_and_hash(descriptor, data.cast("B"))
-            final = self.path(sha256)
-            if not final.exists():
-                os.fchmod(descriptor, 0o444)
-                os.fsync(descriptor)
-                final.parent.mkdir(exist_ok=True)
-                temporary.rename(final)
-                sync_folder(final.parent)
-                self.written_bytes += data.nbytes
+            self._place(descriptor, temporary, sha256)
         return self._ref(sha256)
+
+    def _publish_file(self, source: IO[bytes]) -> str:
+        with self._temporary() as (descriptor, temporary):
+            sha256 = _copy_and_hash(descriptor, source)
+            self._place(descriptor, temporary, sha256)
+        return sha256
+
+    def _place(self, descriptor: int, temporary: Path, sha256: str) -> None:
+        """Make a written file the blob of its content, unless that is there already."""
+        final = self.path(sha256)
+        if final.exists():
+            return
+        os.fchmod(descriptor, 0o444)
+        os.fsync(descriptor)
+        final.parent.mkdir(exist_ok=True)
+        temporary.rename(final)
+        sync_folder(final.parent)
+        self.written_bytes += os.fstat(descriptor).st_size
+
+    @contextlib.contextmanager
+    def _temporary(self) -> Iterator[tuple[int, Path]]:
+        self.root.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=".new-", dir=self.root)
+        try:
+            yield descriptor, Path(name)
+        finally:
+            os.close(descriptor)
+            Path(name).unlink(missing_ok=True)
+
+
+def _copy_and_hash(descriptor: int, source: IO[bytes]) -> str:
+    """Hash the very bytes that are written: the file may change while it is read."""
+    digest = hashlib.sha256()
+    while chunk := source.read(CHUNK):
+        digest.update(chunk)
+        _write_all(descriptor, memoryview(chunk))
+    return digest.hexdigest()
 
 
 def _write_and_hash(descriptor: int, data: memoryview) -> str:
@@ -185,13 +212,3 @@ def _untouched(mapping: Mapping) -> bool:
 
 def _is_file_page(entry: int) -> bool:
     return not entry & _PRESENT_OR_SWAPPED or bool(entry & _FILE_PAGE and not entry & (1 << 62))
-
-
-@contextlib.contextmanager
-def _temporary(folder: Path) -> Iterator[tuple[int, Path]]:
-    descriptor, name = tempfile.mkstemp(prefix=".new-", dir=folder)
-    try:
-        yield descriptor, Path(name)
-    finally:
-        os.close(descriptor)
-        Path(name).unlink(missing_ok=True)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TEMPORARY = ".j2k-tmp"
+_TEMPORARY_IN_STORE = ".new-"
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
@@ -104,9 +105,14 @@ class Exchange:
         paths = {int(path.stem.removeprefix("attempt-")): path for path in self._claim_paths(run, stage)}
         return {number: from_plain(Claim, json.loads(paths[number].read_bytes())) for number in sorted(paths)}
 
-    def sweep(self, run: str) -> int:
-        """Remove what killed processes left unfinished; only for whoever knows that no process works on the run."""
-        leftovers = [path for path in (self._root / "runs" / run).rglob(f"*{_TEMPORARY}") if path.is_file()]
+    def sweep(self, run: str, *, store: bool = False) -> int:
+        """Remove what killed processes left unfinished; only for whoever knows that no process works on the run.
+
+        ``store`` looks through blobs and snapshots as well, which takes longer the more there are.
+        """
+        leftovers = list((self._root / "runs" / run).rglob(f"*{_TEMPORARY}"))
+        for folder in ("blobs", "snapshots") if store else ():
+            leftovers += (self._root / folder).rglob(f"{_TEMPORARY_IN_STORE}*")
         for path in leftovers:
             path.unlink(missing_ok=True)
         return len(leftovers)

@@ -23,7 +23,7 @@ from j2k_dev.worker.attempt import BEAT_SECONDS, Blocked, Broken, Lost, Outcome,
 from j2k_dev.worker.bus import Bus, Delivery, LeaseLost, Topics
 from j2k_dev.worker.child import Child, StageProgram, outcome_of
 from j2k_dev.worker.exchange import Exchange
-from j2k_dev.worker.sqlite_bus import SqliteBus
+from j2k_dev.worker.sqlite_bus import LEASE_SECONDS, SqliteBus
 
 if TYPE_CHECKING:
     from j2k_dev.worker.channel import Channel
@@ -37,7 +37,8 @@ STUCK = 4
 class WorkerSpec:
     """What one worker serves: its stage, the one after it, and where everything is.
 
-    ``timeout`` in seconds per cell; ``attempts`` per message and ``session``; ``once``: end when a message is done.
+    ``timeout`` in seconds per cell; ``attempts`` per message and ``session``; ``once``: end when a message is done;
+    ``lease`` in seconds: a worker that is silent for so long loses its message.
     """
 
     stage: str
@@ -50,6 +51,7 @@ class WorkerSpec:
     attempts: int = 3
     timeout: float | None = None
     once: bool = True
+    lease: float = LEASE_SECONDS
 
 
 class Worker:
@@ -62,7 +64,7 @@ class Worker:
         self._live = live
         self._signals = processes.ChildSignals()
         self._close = (*close, control.descriptor, live, *self._signals.descriptors)
-        self._bus: Bus = SqliteBus(Path(spec.bus))
+        self._bus: Bus = SqliteBus(Path(spec.bus), spec.lease)
         self._exchange = Exchange(Path(spec.program.exchange))
         self._child: Child | None = None
         self._histories: dict[str, events.History] = {}
@@ -151,6 +153,7 @@ class Worker:
     def _attempt(self, delivery: Delivery) -> int:
         message = delivery.message
         if self._tries(message) >= self._spec.attempts:
+            message = replace(message, attempt=max(self._exchange.claims(message.run, message.stage)))
             return self._bury(delivery, message, self._reporter(message.run, message.attempt))
         message = replace(message, attempt=self._claim(message))
         report = self._reporter(message.run, message.attempt)
@@ -217,7 +220,7 @@ class Worker:
 
     def _bury(self, delivery: Delivery, message: Message, report: Report) -> int:
         history = events.read_events(self._exchange.events(message.run))
-        failure = describe_losses(message.stage, events.losses_of(history, message.stage)[-self._spec.attempts :])
+        failure = describe_losses(events.losses_of(history, message.stage)[-self._spec.attempts :])
         report("dead-letter", {"how": failure})
         return self._fail(delivery, message, failure, report, dead=True)
 
@@ -281,13 +284,14 @@ class Worker:
 Report = Callable[[str, dict[str, Any]], None]
 
 
-def describe_losses(stage: str, losses: Sequence[events.Loss]) -> str:
+def describe_losses(losses: Sequence[events.Loss]) -> str:
     """Say how often a stage lost its process, doing what, and how, in one sentence."""
     times = "once" if len(losses) == 1 else f"{len(losses)} times"
     phrases = list(dict.fromkeys(f"{loss.doing}: {loss.how}" for loss in losses))
-    if len(phrases) == 1:
-        return f"stage {stage} lost its process {times} {phrases[0]}"
-    return f"stage {stage} lost its process {times}: {'; '.join(phrases)}"
+    text = f"its process was lost {times} {phrases[0]}"
+    if len(phrases) > 1:
+        text = f"its process was lost {times}, {'; '.join(phrases)}"
+    return f"{text} (the system does that when memory runs out)" if "SIGKILL" in text else text
 
 
 def be_a_worker(spec: WorkerSpec, name: str, control: Channel, live: int, close: Sequence[int]) -> NoReturn:

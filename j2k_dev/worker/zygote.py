@@ -15,10 +15,11 @@ import select
 import signal
 import sys
 import time
+import traceback
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from j2k_dev.worker import events, processes
 from j2k_dev.worker.channel import Channel
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 PRELOAD = ("IPython", "ipykernel.zmqshell")
 SILENCE_SECONDS = 60.0
-STOP_SECONDS = 5.0
+STOP_SECONDS = 2.0
 # A worker that keeps dying without even taking a message (its attempts are counted elsewhere) will go on doing so.
 MOST_REPLACEMENTS = 10
 
@@ -191,7 +192,7 @@ class Zygote:
         events.tell(self._live, happened)
 
 
-def main(_arguments: Sequence[str] = ()) -> int:
+def main(_arguments: Sequence[str] = ()) -> NoReturn:
     """Serve what standard input says; the engine starts this as a module."""
     spec: ZygoteSpec = pickle.load(sys.stdin.buffer)
     engine, live = os.dup(0), os.dup(1)
@@ -201,5 +202,10 @@ def main(_arguments: Sequence[str] = ()) -> int:
     processes.adopt_orphans()
     for module in (*spec.preload, *{worker.program.module for worker in spec.workers}):
         importlib.import_module(module)
-    Zygote(spec, engine, live).serve()
-    return 0
+    try:
+        Zygote(spec, engine, live).serve()
+    except BaseException:  # noqa: BLE001 - this frame never returns, so nobody else would print it
+        traceback.print_exc()
+    # Taking an interpreter with all of IPython apart takes long, and j2k waits for this process.
+    sys.stderr.flush()
+    os._exit(0)

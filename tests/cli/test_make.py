@@ -60,3 +60,26 @@ def test_parameters_are_checked_before_anything_is_done(folder: Path, capfd: pyt
 
     assert main(["up", "a.ipynb", "-p", "no value", "--json"]) == 2
     assert json.loads(capfd.readouterr().out)["error"]["exit_code"] == 2
+
+
+@pytest.mark.e2e
+def test_a_recording_of_a_cell_that_raises_is_exit_1_with_its_traceback(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from j2k_dev.cli.main import main
+
+    cell: dict[str, object] = {
+        "cell_type": "code",
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+        "source": "{}['rows']",
+    }
+    document = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+    (folder / "a.ipynb").write_text(json.dumps(document))
+    assert main(["record", "a.ipynb"]) == 1
+    told = capfd.readouterr()
+    assert "KeyError: 'rows'" in told.err
+    assert "{}['rows']" in told.err
+    assert main(["record", "a.ipynb", "--json"]) == 1
+    assert json.loads(capfd.readouterr().out)["error"]["ename"] == "KeyError"

@@ -1,4 +1,4 @@
-"""A stage that does as it is told, for tests of what surrounds a stage: imported by the zygote in place of the real one.
+"""A stage that does as it is told, for tests of what surrounds a stage: the zygote imports it in place of the real one.
 
 A gate is a named pipe that a test puts into the run's ``gates`` folder: whoever comes by stops there until the test
 opens it, so a test knows where everybody is, and kills at exactly that moment.

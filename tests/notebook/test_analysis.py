@@ -150,6 +150,7 @@ def test_words_are_normalised_as_python_normalises_names() -> None:
         "get_ipython().run_line_magic(name, '')",
         "InteractiveShell.instance().ex('x')",
         "importlib.reload(module)",
+        "pd.read_pickle(path)",
         "import_module(name)",
         "import pickle",
         "from multiprocessing import Pool",

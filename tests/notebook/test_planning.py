@@ -385,6 +385,11 @@ def test_everything_travels_where_a_later_cell_raises_or_was_not_analysed() -> N
     assert pruned("raw = f()", "x + 1", analysis=CellAnalysis()) == ()
 
 
+@pytest.mark.parametrize("kind", ["type", "function", "abc.ABCMeta", "enum.EnumMeta"])
+def test_classes_and_functions_travel_since_pickles_refer_to_them_by_name(kind: str) -> None:
+    assert pruned("raw = f()", "x + 1", replace(BIG, type=kind)) == ()
+
+
 def test_a_generator_that_nobody_reads_later_is_dropped_and_the_boundary_is_safe() -> None:
     generator = replace(GENERATOR, name="g", cell=0)
     assert pruned("g = f(); x = next(g)", "x", generator) == ("g",)

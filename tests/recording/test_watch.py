@@ -22,16 +22,17 @@ def processes() -> Iterator[Callable[[Any], Any]]:
     with subprocess.Popen(
         [sys.executable, str(PROGRAM)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as server:
-        assert server.stdin is not None
-        assert server.stdout is not None
+        asking, answers = server.stdin, server.stdout
+        assert asking is not None
+        assert answers is not None
 
         def ask(request: Any) -> Any:
-            server.stdin.write(json.dumps(request) + "\n")
-            server.stdin.flush()
-            return json.loads(server.stdout.readline())
+            asking.write(json.dumps(request) + "\n")
+            asking.flush()
+            return json.loads(answers.readline())
 
         yield ask
-        server.stdin.close()
+        asking.close()
 
 
 @pytest.fixture
@@ -99,7 +100,9 @@ def test_machinery_is_watched_where_the_text_changes_it(relay: Ask, cell: str) -
 
 
 def test_a_deleted_attribute_stays_deleted(relay: Ask) -> None:
-    seen, shown = relay("import string\ndel string.hexdigits", probe="import string; print(hasattr(string, 'hexdigits'))")
+    seen, shown = relay(
+        "import string\ndel string.hexdigits", probe="import string; print(hasattr(string, 'hexdigits'))"
+    )
     assert seen["string:hexdigits"] == ("deleted", True, False)
     assert shown == "False\n"
 
@@ -115,15 +118,20 @@ def test_contents_of_containers_travel_in_place(relay: Ask, tmp_path: Path) -> N
 def test_globals_of_a_module_beside_the_notebook_travel_however_deep_they_changed(relay: Ask, tmp_path: Path) -> None:
     (tmp_path / "part.py").write_text(
         "count = 0\nclass Box:\n    made = []\n    def __init__(self): self.deep = {'x': [[1]]}\nbox = Box()\n"
-        "def bump():\n    global count\n    count += 1\n    box.deep['x'][0].append(count)\n    Box.made.append(count)\n"
+        "def bump():\n    global count\n    count += 1\n"
+        "    box.deep['x'][0].append(count)\n    Box.made.append(count)\n"
     )
-    seen, shown = relay("import part", "part.bump()", "part.bump()", probe="print(part.count, part.box.deep, part.Box.made)")
+    seen, shown = relay(
+        "import part", "part.bump()", "part.bump()", probe="print(part.count, part.box.deep, part.Box.made)"
+    )
     assert {path for path, verdict in seen.items() if verdict[1]} >= {"part:count", "part:box", "part:Box.made"}
     assert shown == "2 {'x': [[1, 1, 2]]} [1, 2]\n"
 
 
 def test_what_can_not_travel_is_refused_by_name(noticed: Ask, tmp_path: Path) -> None:
-    (tmp_path / "part.py").write_text("import threading\nlocked = None\ndef go():\n    global locked\n    locked = (n for n in [1])\n")
+    (tmp_path / "part.py").write_text(
+        "import threading\nlocked = None\ndef go():\n    global locked\n    locked = (n for n in [1])\n"
+    )
     seen = noticed("import part; part.go()", "import json\njson.stream = (n for n in [1])")
     assert seen["part:locked"] == ("rebound", False, True)
     assert seen["json:stream"][1:] == (False, True)
@@ -136,7 +144,9 @@ def test_a_refused_attribute_that_is_mended_later_is_carried(noticed: Ask) -> No
 
 def test_counters_of_libraries_go_on(relay: Ask) -> None:
     cells = "from sklearn.linear_model import LinearRegression\nLinearRegression()"
-    seen, shown = relay(cells, probe="import re; print(re.findall('sk-container-id-[0-9]+', LinearRegression()._repr_html_())[0])")
+    seen, shown = relay(
+        cells, probe="import re; print(re.findall('sk-container-id-[0-9]+', LinearRegression()._repr_html_())[0])"
+    )
     assert any("COUNTER.count" in path and verdict[1] for path, verdict in seen.items())
     assert shown == "sk-container-id-2\n"
 
@@ -159,16 +169,27 @@ def test_a_change_in_the_cell_of_an_import_is_seen_on_either_side(noticed: Ask) 
 
 
 def test_caches_and_lazy_initialisation_are_left_alone(noticed: Ask) -> None:
-    seen = noticed("import mimetypes, datetime\nmimetypes.guess_type('a.png'); datetime.datetime.strptime('2020', '%Y');")
+    seen = noticed(
+        "import mimetypes, datetime\nmimetypes.guess_type('a.png'); datetime.datetime.strptime('2020', '%Y');"
+    )
     assert not [path for path, verdict in seen.items() if verdict[1]]
 
 
 def test_a_failed_import_shows_the_traceback_it_always_shows(relay: Ask, tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("import absent_for_sure\n")
     (tmp_path / "raising.py").write_text("1 / 0\n")
-    relay("import absent_for_sure", "import broken", "import raising", "import importlib; importlib.import_module('raising')", probe="import broken")
+    relay(
+        "import absent_for_sure",
+        "import broken",
+        "import raising",
+        "import importlib; importlib.import_module('raising')",
+        probe="import broken",
+    )
 
 
 def test_an_assignment_to_the_notebooks_own_objects_is_none_of_its_business(noticed: Ask) -> None:
-    cells = "import pandas as pd\nclass Mine: pass\nm = Mine(); m.x = 1; Mine.y = 2; df = pd.DataFrame({'a': [1]}); df.columns = ['b']"
+    cells = (
+        "import pandas as pd\nclass Mine: pass\n"
+        "m = Mine(); m.x = 1; Mine.y = 2; df = pd.DataFrame({'a': [1]}); df.columns = ['b']"
+    )
     assert not [path for path, verdict in noticed(cells).items() if verdict[1] or verdict[2]]

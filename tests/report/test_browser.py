@@ -7,13 +7,13 @@ for a condition, see what frames say, and try widths that a window can't have.
 from __future__ import annotations
 
 import base64
-import fcntl
 import io
 import json
 import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
@@ -44,6 +44,14 @@ _OPTIONS = (
     "--host-resolver-rules=MAP * ~NOTFOUND",
     "--remote-debugging-pipe",
 )
+# The browser reads descriptor 3 and writes descriptor 4; copies high up come first, so that neither is overwritten.
+_PLACE = """
+import fcntl, os, sys
+high = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 20) for number in sys.argv[1:3]]
+os.dup2(high[0], 3)
+os.dup2(high[1], 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 @dataclass
@@ -73,18 +81,10 @@ class Chromium:
 
     def _start(self, theirs_in: int, theirs_out: int) -> subprocess.Popen[bytes]:
         as_root = ("--no-sandbox",) if os.geteuid() == 0 else ()
-        command = [self.program, *_OPTIONS, *as_root, f"--user-data-dir={self.profile}", "about:blank"]
-
-        def place() -> None:
-            # The browser reads descriptor 3 and writes descriptor 4; copies high up first, so that none is overwritten.
-            source, target = fcntl.fcntl(theirs_in, fcntl.F_DUPFD, 20), fcntl.fcntl(theirs_out, fcntl.F_DUPFD, 20)
-            os.dup2(source, 3)
-            os.dup2(target, 4)
-
+        options = (*_OPTIONS, *as_root, f"--user-data-dir={self.profile}", "about:blank")
         return subprocess.Popen(
-            command,
-            pass_fds=(3, 4),
-            preexec_fn=place,  # noqa: PLW1509 - no threads here, and descriptors 3 and 4 can't be had otherwise
+            [sys.executable, "-c", _PLACE, str(theirs_in), str(theirs_out), self.program, *options],
+            pass_fds=(theirs_in, theirs_out),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -133,7 +133,7 @@ exchange.Exchange(Path(sys.argv[1])).publish(StageResult("run-1", "load", 1, "ab
 def test_a_kill_while_publishing_leaves_a_complete_result_or_none(
     exchange: Exchange, tmp_path: Path, moment: str, visible: bool
 ) -> None:
-    command = [sys.executable, "-c", KILLED_WHILE_PUBLISHING, tmp_path, moment]
+    command = [sys.executable, "-c", KILLED_WHILE_PUBLISHING, str(tmp_path), moment]
     assert subprocess.run(command, check=False, timeout=30).returncode == -signal.SIGKILL
     assert (exchange.read("run-1", "load") is not None) == visible
     exchange.sweep("run-1")

@@ -50,6 +50,7 @@ class Site:
     """A folder with workers for one stage, their bus and their exchange."""
 
     root: Path
+    lease: float = 15.0
     bus: SqliteBus = field(init=False)
     exchange: Exchange = field(init=False)
 
@@ -64,7 +65,7 @@ class Site:
         stage = {"name": "load", "cells": [1], "does": does, "notes": str(self.root / "notes")}
         program = StageProgram("fake_stage", stage, str(self.root / "exchange"))
         bus, log = str(self.root / "bus.sqlite"), str(self.root / "load.log")
-        return WorkerSpec("load", "fit", program, TOPICS, bus, log, "session", once=False)
+        return WorkerSpec("load", "fit", program, TOPICS, bus, log, "session", once=False, lease=self.lease)
 
     @contextmanager
     def serving(self, *workers: WorkerSpec) -> Iterator[subprocess.Popen[bytes]]:
@@ -152,6 +153,7 @@ def test_when_two_execute_the_same_message_one_result_counts_and_one_message_fol
     with site.serving(site.worker(), site.worker()):
         site.bus.send(STAGE, Message("run-1", "load"))
         slow = site.arrive(gate)
+        wait_until(lambda: bool(site.events("run-1", "taken")), "nobody took it")
         (taken,) = site.events("run-1", "taken")
         assert site.bus.release(taken.worker) == 1, "somebody wrongly thinks that it died"
         assert site.passed_on(1) == [Message("run-1", "fit", "start>load")]
@@ -192,10 +194,12 @@ def test_when_the_zygote_goes_everybody_goes(site: Site, number: signal.Signals)
 
 
 def test_a_worker_that_hangs_is_noticed_by_its_lease_and_replaced_by_the_other(site: Site) -> None:
+    site.lease = 3.0
     gate = site.gate()
     with site.serving(site.worker(), site.worker()):
         site.bus.send(STAGE, Message("run-1", "load"))
         busy = site.arrive(gate)
+        wait_until(lambda: bool(site.events("run-1", "started")), "nobody started")
         (started,) = site.events("run-1", "started")
         parent = int(Path(f"/proc/{started.detail['process']}/stat").read_text().rsplit(")", 1)[1].split()[1])
         os.kill(parent, signal.SIGSTOP)
@@ -217,10 +221,11 @@ def processes_with(variable: str) -> list[int]:
 
 
 def test_losses_are_told_in_one_sentence() -> None:
-    same = [Loss(number, "while running cell 7", "killed by SIGKILL") for number in (1, 2, 3)]
-    assert describe_losses("fit", same) == "stage fit lost its process 3 times while running cell 7: killed by SIGKILL"
-    mixed = [*same[:1], Loss(2, "while starting", "exited with status 1")]
-    assert describe_losses("fit", mixed) == (
-        "stage fit lost its process 2 times: while running cell 7: killed by SIGKILL;"
-        " while starting: exited with status 1"
+    same = [Loss(number, "while running cell 7", "killed by SIGSEGV") for number in (1, 2, 3)]
+    assert describe_losses(same) == "its process was lost 3 times while running cell 7: killed by SIGSEGV"
+    assert describe_losses(same[:1]) == "its process was lost once while running cell 7: killed by SIGSEGV"
+    mixed = [*same[:1], Loss(2, "while starting", "killed by SIGKILL")]
+    assert describe_losses(mixed) == (
+        "its process was lost 2 times, while running cell 7: killed by SIGSEGV;"
+        " while starting: killed by SIGKILL (the system does that when memory runs out)"
     )

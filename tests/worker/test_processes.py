@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
-import signal
 import subprocess
 import sys
 import threading
@@ -82,7 +80,8 @@ def test_orphans_are_adopted_and_ended_whatever_session_they_are_in() -> None:
 import os, subprocess, sys
 from j2k_dev.worker import processes
 processes.adopt_orphans()
-start = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {SURVIVE!r}], start_new_session=True).pid)"
+command = "[sys.executable, '-c', {SURVIVE!r}], start_new_session=True, stdout=subprocess.DEVNULL"
+start = f"import subprocess, sys; print(subprocess.Popen({{command}}).pid)"
 orphan = int(subprocess.run([sys.executable, "-c", start], stdout=subprocess.PIPE, check=True).stdout)
 mine = subprocess.Popen([sys.executable, "-c", {SURVIVE!r}])
 assert processes.children_of(os.getpid()) == {{orphan, mine.pid}}

@@ -55,7 +55,7 @@ def reduce_hidden(value: Any) -> Any:
     if isinstance(value, contextvars.Token):
         return contexts.reduce_token(value)
     from IPython import get_ipython  # noqa: PLC0415 - asked where the state is saved
-    from IPython.core.magic import Magics  # noqa: PLC0415
+    from IPython.core.magic import Magics  # noqa: PLC0415 - asked where the state is saved
 
     if isinstance(value, Magics):
         return extensions.reduce_magics(value)

@@ -6,12 +6,11 @@ is noted once per process, on the shell, because the shell is what the state of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from IPython.core.interactiveshell import InteractiveShell
 

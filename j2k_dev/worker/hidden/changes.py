@@ -12,13 +12,11 @@ import re
 import sys
 import types
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from j2k_dev.worker.hidden.carrier import Carrier
+from j2k_dev.worker.hidden.carrier import Carrier, is_notebooks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from IPython.core.interactiveshell import InteractiveShell
 
 _CONTAINERS = (dict, list, set)
@@ -26,20 +24,18 @@ _ENTRY = re.compile(r"(.*?)(?:\[('.*'|\".*\")\])?", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Contents:
-    """What a container or an object held, by itself, so that the container or object there keeps its identity."""
-
-    items: Any
-
-
-@dataclass(frozen=True)
 class Found:
-    """What was at a path when the state was captured; ``inside`` is what it held, where it can be filled in place."""
+    """What was at a path when the state was captured.
+
+    A container or an object goes as what it held (``inside``), so that the one which is there can be filled and keeps
+    its identity; an object also as what it takes to make it (``parts``), for where there is none of its type.
+    """
 
     path: str
-    there: bool
+    kind: Literal["nothing", "value", "container", "object"]
     value: Any = None
-    inside: Contents | None = None
+    inside: Any = None
+    parts: tuple[Any, ...] = ()
 
 
 def library_changes(paths: tuple[str, ...]) -> Carrier:
@@ -51,30 +47,46 @@ def library_changes(paths: tuple[str, ...]) -> Carrier:
     return Carrier("library changes", capture, _restore)
 
 
-def values_at(paths: Iterable[str]) -> tuple[Any, ...]:
-    """Return the objects at these paths: they have to travel by value although they are found in a library."""
-    found = (_find(path) for path in paths)
-    return tuple(entry.value for entry in found if entry is not None and entry.there)
-
-
 def _find(path: str) -> Found | None:
     """Read a path; None where its module was not imported yet."""
     place = _place(path)
     if place is None:
         return None
-    holder, name, _ = place
-    if name not in holder:
-        return Found(path, there=False)
-    value = holder[name]
+    mapping, name, holder = place
+    if name in mapping:
+        return _found(path, mapping[name], in_module=isinstance(holder, types.ModuleType))
+    if _is_set_by_class(holder, name):
+        return Found(path, "value", getattr(holder, name, None))
+    return Found(path, "nothing")
+
+
+def _found(path: str, value: Any, *, in_module: bool) -> Found:
     if type(value) in _CONTAINERS:
-        return Found(path, True, None, Contents(value.copy()))  # noqa: FBT003 - what "there" means is said above
+        return Found(path, "container", inside=value.copy())
+    # The pickler takes an object that a library's module holds by name, which here is just what changed.
+    if in_module and not isinstance(value, _BY_NAME) and not is_notebooks(value):
+        parts = value.__reduce_ex__(4)
+        if not isinstance(parts, str):
+            return Found(path, "object", type(value), _own_dict(value), parts)
+    return Found(path, "value", value)
+
+
+def _own_dict(value: Any) -> dict[str, Any] | None:
     inner = getattr(value, "__dict__", None)
-    kind = type(value)
-    filled = type(inner) is dict and kind.__module__ != "__main__" and not isinstance(value, _CODE)
-    return Found(path, True, value, Contents(dict(inner)) if filled and inner is not None else None)  # noqa: FBT003
+    return dict(inner) if type(inner) is dict else None
 
 
-_CODE = (type, types.ModuleType, types.FunctionType)
+_BY_NAME = (
+    type,
+    types.ModuleType,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.NoneType,
+    int,
+    float,
+    str,
+    bytes,
+)
 
 
 def _place(path: str) -> tuple[Any, str, Any] | None:
@@ -95,6 +107,14 @@ def _place(path: str) -> tuple[Any, str, Any] | None:
     return (entries, ast.literal_eval(key), None) if isinstance(entries, dict) else None
 
 
+def _is_set_by_class(owner: Any, name: str) -> bool:
+    """Tell an attribute of an object whose class decides what setting it means: a property, a slot."""
+    if owner is None or isinstance(owner, (type, types.ModuleType)):
+        return False
+    descriptor = next((vars(kind)[name] for kind in type(owner).__mro__ if name in vars(kind)), None)
+    return hasattr(type(descriptor), "__set__")
+
+
 def _attributes(holder: Any) -> Any:
     return getattr(holder, "__dict__", {})
 
@@ -106,7 +126,7 @@ def _restore(_shell: InteractiveShell, carried: list[Found]) -> None:
         if place is None:
             continue
         mapping, name, holder = place
-        if found.there:
+        if found.kind != "nothing":
             _set(found, mapping, name, holder)
         elif name in mapping:
             _delete(mapping, name, holder)
@@ -115,17 +135,34 @@ def _restore(_shell: InteractiveShell, carried: list[Found]) -> None:
 def _set(found: Found, mapping: Any, name: str, holder: Any) -> None:
     """Fill what is there, or put what was carried in its place."""
     there = mapping.get(name)
-    if found.inside is None:
-        _assign(mapping, name, holder, found.value)
-    elif found.value is None:
-        if type(there) is type(found.inside.items):
-            _fill(there, found.inside.items)
-        else:
-            _assign(mapping, name, holder, found.inside.items)
-    elif type(there) is type(found.value):
-        _fill(_attributes(there), found.inside.items)
+    if found.kind == "container" and type(there) is type(found.inside):
+        _fill(there, found.inside)
+    elif found.kind == "container":
+        _assign(mapping, name, holder, found.inside)
+    elif found.kind == "object" and type(there) is found.value and found.inside is not None:
+        _fill(vars(there), found.inside)
+    elif found.kind == "object":
+        _assign(mapping, name, holder, _make(found.parts))
     else:
         _assign(mapping, name, holder, found.value)
+
+
+def _make(parts: tuple[Any, ...]) -> Any:
+    """Do what pickle does with what ``__reduce_ex__`` returned."""
+    make, args, state, items, pairs = (*parts, None, None, None)[:5]
+    made = make(*args)
+    if hasattr(made, "__setstate__"):
+        made.__setstate__(state)
+    else:
+        attributes, slots = state if isinstance(state, tuple) else (state, None)
+        vars(made).update(attributes or {})
+        for name, value in (slots or {}).items():
+            setattr(made, name, value)
+    for item in items or ():
+        made.append(item)
+    for key, value in pairs or ():
+        made[key] = value
+    return made
 
 
 def _fill(container: Any, items: Any) -> None:
@@ -140,6 +177,8 @@ def _assign(mapping: Any, name: str, holder: Any, value: Any) -> None:
     """Set an attribute past a class's own idea of what may be set: the cell has done it already."""
     if isinstance(holder, type):
         type.__setattr__(holder, name, value)
+    elif name not in mapping and _is_set_by_class(holder, name):
+        setattr(holder, name, value)
     else:
         mapping[name] = value
 

@@ -23,14 +23,13 @@ _TRACEBACKS = ("mode", "skip_hidden", "long_header", "include_vars", "call_pdb")
 def _configurables(shell: InteractiveShell) -> Iterator[tuple[str, Any]]:
     for part in shell.configurables:
         yield type(part).__name__, part
-    for mime, formatter in shell.display_formatter.formatters.items():
-        yield mime, formatter
+    yield from shell.display_formatter.formatters.items()
 
 
 def _values(part: Any) -> dict[str, Any]:
     """Return the traits of an object that have a value of their own; containers are copied, they may change."""
     known = part._trait_values  # noqa: SLF001 - asking for a trait by name would set it to its default
-    names = [name for name, trait in part._traits.items() if trait.metadata.get("config") or name in _PLAIN_TRAITS]  # noqa: SLF001
+    names = [name for name, trait in part._traits.items() if trait.metadata.get("config") or name in _PLAIN_TRAITS]  # noqa: SLF001 - asking for a trait by name would set it to its default
     return {name: _frozen(known[name]) for name in names if name in known and name not in _NOT_TRAITS}
 
 

@@ -31,7 +31,7 @@ def reduce_variable(variable: contextvars.ContextVar[Any]) -> tuple[Any, ...]:
 
 def make_variable(name: str, has_default: bool, default: Any) -> contextvars.ContextVar[Any]:  # noqa: FBT001 - a pickle passes it by place
     """Make the context variable that ``reduce_variable`` reduced."""
-    return contextvars.ContextVar(name, default=default) if has_default else contextvars.ContextVar(name)  # noqa: B039 - the notebook's own default
+    return contextvars.ContextVar(name, default=default) if has_default else contextvars.ContextVar(name)
 
 
 def reduce_token(token: contextvars.Token[Any]) -> tuple[Any, ...]:

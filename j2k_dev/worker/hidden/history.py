@@ -57,7 +57,7 @@ def _restore_inputs(shell: InteractiveShell, carried: dict[str, Any]) -> None:
 
 def _capture_outputs(shell: InteractiveShell) -> Any:
     hook = shell.displayhook
-    carried = {
+    carried: dict[str, Any] = {
         "shown": dict(shell.history_manager.output_hist),
         "texts": dict(shell.history_manager.output_hist_reprs),
         "names": _hidden(shell, _OUTPUT_NAME),

@@ -1,7 +1,7 @@
 """Logging: loggers, levels, handlers and what else the module keeps.
 
-Loggers pickle by name. Handlers do not pickle at all because of their lock and their stream; ``reduce_handler`` does it,
-for those in the namespace too, so that ``handler`` there stays the one that its logger uses.
+Loggers pickle by name. Handlers do not pickle at all because of their lock and their stream; ``reduce_handler`` does
+it, for those in the namespace too, so that ``handler`` there stays the one that its logger uses.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def set_handler(handler: logging.Handler, state: dict[str, Any]) -> None:
     """Give a handler its attributes and make it known to ``logging``."""
     vars(handler).update(state)
     handler.createLock()
-    logging._addHandlerRef(handler)  # type: ignore[attr-defined]  # noqa: SLF001 - what Handler.__init__ does
+    logging._addHandlerRef(handler)  # type: ignore[attr-defined]  # noqa: SLF001 - logging has no public way to it
     if state.get("_name"):
-        logging._handlers[state["_name"]] = handler  # type: ignore[attr-defined]  # noqa: SLF001 - what set_name does
+        logging._handlers[state["_name"]] = handler  # type: ignore[attr-defined]  # noqa: SLF001 - logging has no public way to it
 
 
 def _loggers() -> Iterator[tuple[str | None, logging.Logger]]:
@@ -70,7 +70,7 @@ def _read_module() -> dict[str, Any]:
     return {
         "disable": logging.root.manager.disable,
         "raise": logging.raiseExceptions,
-        "names": dict(logging._levelToName),  # noqa: SLF001 - addLevelName has no other getter
+        "names": dict(logging._levelToName),  # noqa: SLF001 - logging has no public way to it
         "last": logging.lastResort,
     }
 
@@ -91,7 +91,7 @@ def _capture(shell: InteractiveShell) -> Any:
         "module": kept,
         "factory": factory if is_notebooks(factory) else None,
         "class": kind if is_notebooks(kind) else None,
-        "warnings": logging._warnings_showwarning is not None,  # type: ignore[attr-defined]  # noqa: SLF001 - captureWarnings has no getter
+        "warnings": logging._warnings_showwarning is not None,  # type: ignore[attr-defined]  # noqa: SLF001 - logging has no public way to it
     }
     return carried if any(carried.values()) else None
 

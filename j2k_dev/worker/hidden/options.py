@@ -51,15 +51,15 @@ def _write_numpy(numpy: Any, carried: Any) -> None:
 def _read_pandas(config: Any) -> Any:
     """Read the options that are not at their default, without the warnings that reading deprecated ones gives."""
     changed = {}
-    for key, option in config._registered_options.items():  # noqa: SLF001 - pandas lists its options nowhere else
-        values, name = config._get_root(key)  # noqa: SLF001
+    for key, option in config._registered_options.items():  # noqa: SLF001 - the library has no public way to it
+        values, name = config._get_root(key)  # noqa: SLF001 - the library has no public way to it
         if values[name] is not option.defval and values[name] != option.defval:
             changed[key] = values[name]
     return changed or None
 
 
 def _write_pandas(config: Any, carried: dict[str, Any]) -> None:
-    import pandas as pd  # noqa: PLC0415 - loaded where the state was captured
+    import pandas as pd  # noqa: PLC0415 - only where a notebook used it
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -105,7 +105,7 @@ def _read_torch(torch: Any) -> Any:
         ),
         "device": str(torch.get_default_device()) if hasattr(torch, "get_default_device") else None,
         "cudnn": {name: getattr(torch.backends.cudnn, name) for name in _TORCH_FLAGS},
-        "printing": dict(vars(torch._tensor_str.PRINT_OPTS)),  # noqa: SLF001 - set_printoptions has no getter everywhere
+        "printing": dict(vars(torch._tensor_str.PRINT_OPTS)),  # noqa: SLF001 - the library has no public way to it
     }
 
 
@@ -119,7 +119,7 @@ def _write_torch(torch: Any, carried: dict[str, Any]) -> None:
     for name, value in carried["cudnn"].items():
         if getattr(torch.backends.cudnn, name) != value:
             setattr(torch.backends.cudnn, name, value)
-    vars(torch._tensor_str.PRINT_OPTS).update(carried["printing"])  # noqa: SLF001
+    vars(torch._tensor_str.PRINT_OPTS).update(carried["printing"])  # noqa: SLF001 - the library has no public way to it
 
 
 CARRIERS = (

@@ -41,7 +41,7 @@ def _capture_backend(_shell: InteractiveShell) -> Any:
     if matplotlib is None:
         return None
     name = dict.__getitem__(matplotlib.rcParams, "backend")
-    active = pyplot is not None and pyplot._backend_mod is not None  # noqa: SLF001 - get_backend() would choose one
+    active = pyplot is not None and pyplot._backend_mod is not None  # noqa: SLF001 - asking the public way would choose a backend or draw
     return (name if isinstance(name, str) else None, active, matplotlib.is_interactive())
 
 
@@ -63,7 +63,7 @@ def _capture(_shell: InteractiveShell) -> Any:
     return {
         "parameters": _parameters(matplotlib),
         "figures": [(m.num, m.canvas.figure) for m in helpers.Gcf.figs.values()] if helpers else [],
-        "drawing": (inline.show._draw_called, list(inline.show._to_draw)) if inline else None,  # noqa: SLF001
+        "drawing": (inline.show._draw_called, list(inline.show._to_draw)) if inline else None,  # noqa: SLF001 - asking the public way would choose a backend or draw
         "current": getattr(inline.configure_inline_support, "current_backend", None) if inline else None,
         "units": list(units.registry.items()) if units else None,
     }
@@ -78,7 +78,7 @@ def _restore(_shell: InteractiveShell, carried: dict[str, Any]) -> None:
         _restore_figures(carried["figures"])
     if carried["drawing"]:
         show = importlib.import_module(_INLINE).show
-        show._draw_called, show._to_draw = carried["drawing"]  # noqa: SLF001 - the backend's own notes
+        show._draw_called, show._to_draw = carried["drawing"]  # noqa: SLF001 - asking the public way would choose a backend or draw
     if carried["current"]:
         importlib.import_module(_INLINE).configure_inline_support.current_backend = carried["current"]
     if carried["units"] is not None:

@@ -145,7 +145,7 @@ def _restore_finders(_shell: InteractiveShell, carried: list[tuple[int, Any]]) -
 
 def start_stream(name: str) -> Any:
     """Return the stream that this process had under ``name`` in ``sys`` when it started."""
-    from IPython import get_ipython  # noqa: PLC0415 - resolved where the state is loaded
+    from IPython import get_ipython  # noqa: PLC0415 - next to its only use
 
     return start_of(get_ipython(), "streams")[name]
 
@@ -241,7 +241,7 @@ def _capture_dialects(shell: InteractiveShell) -> Any:
 
 
 def _restore_dialects(_shell: InteractiveShell, carried: dict[str, dict[str, Any]]) -> None:
-    import csv  # noqa: PLC0415 - only where a notebook used it
+    import csv  # noqa: PLC0415 - next to its only use
 
     for name, parts in carried.items():
         csv.register_dialect(name, **parts)

@@ -32,8 +32,8 @@ def _capture_numpy(shell: InteractiveShell) -> Any:
     module = sys.modules.get(_NUMPY)
     if module is None:
         return None
-    state = module._rand.get_state(legacy=False)  # noqa: SLF001 - there is no other way to the state of every kind
-    bits = getattr(module._rand, "_bit_generator", None)  # noqa: SLF001
+    state = module._rand.get_state(legacy=False)  # noqa: SLF001 - the library has no public way to it
+    bits = getattr(module._rand, "_bit_generator", None)  # noqa: SLF001 - the library has no public way to it
     shared = any(value is bits for value in shell.user_ns.values())
     return state, bits if shared or state["bit_generator"] != _USUAL else None
 
@@ -43,7 +43,7 @@ def _restore_numpy(_shell: InteractiveShell, carried: Any) -> None:
     module = importlib.import_module(_NUMPY)
     if bits is not None:
         module.set_bit_generator(bits)
-    module._rand.set_state(state)  # noqa: SLF001
+    module._rand.set_state(state)  # noqa: SLF001 - the library has no public way to it
 
 
 def _capture_torch(_shell: InteractiveShell) -> Any:
@@ -73,14 +73,14 @@ def _tensorflow_context() -> Any:
 
 def _capture_tensorflow(_shell: InteractiveShell) -> Any:
     context = _tensorflow_context()
-    if context is None or context._seed is None:  # noqa: SLF001 - tf.random.set_seed has no getter
+    if context is None or context._seed is None:  # noqa: SLF001 - the library has no public way to it
         return None
-    return context._seed, context._rng.getstate()  # noqa: SLF001
+    return context._seed, context._rng.getstate()  # noqa: SLF001 - the library has no public way to it
 
 
 def _restore_tensorflow(_shell: InteractiveShell, carried: Any) -> None:
     importlib.import_module("tensorflow").random.set_seed(carried[0])
-    _tensorflow_context()._rng.setstate(carried[1])  # noqa: SLF001
+    _tensorflow_context()._rng.setstate(carried[1])  # noqa: SLF001 - the library has no public way to it
 
 
 CARRIERS = (

@@ -26,9 +26,10 @@ def _restore_flags(shell: InteractiveShell, carried: int) -> None:
 def _capture_texts(shell: InteractiveShell) -> Any:
     cells = dict(shell.compile._filename_map)  # noqa: SLF001 - how IPython's tracebacks find a cell
     # Code that a library generated for a class of the notebook (attrs) is kept the same way.
+    known: dict[str, tuple[Any, ...]] = dict(linecache.cache)
     lines = {
         name: entry
-        for name, entry in list(linecache.cache.items())
+        for name, entry in known.items()
         if len(entry) == _ENTRY and entry[1] is None and (name in cells or "__main__" in name)
     }
     return (cells, lines) if cells or lines else None
@@ -39,7 +40,7 @@ _ENTRY = 4  # size, time of change, lines, full name; anything else is a loader 
 
 def _restore_texts(shell: InteractiveShell, carried: Any) -> None:
     cells, lines = carried
-    shell.compile._filename_map.update(cells)  # noqa: SLF001
+    shell.compile._filename_map.update(cells)  # noqa: SLF001 - how IPython's tracebacks find a cell
     linecache.cache.update(lines)
 
 

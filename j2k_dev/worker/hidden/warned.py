@@ -31,13 +31,13 @@ def _version() -> Any:
     """Return the version of the filters, which only the registry of an issued warning tells."""
     registry: dict[Any, Any] = {}
     shown = warnings._showwarnmsg  # type: ignore[attr-defined]  # noqa: SLF001 - catch_warnings would change the version
-    warnings._showwarnmsg = lambda _message: None  # type: ignore[attr-defined]  # noqa: SLF001
+    warnings._showwarnmsg = lambda _message: None  # type: ignore[attr-defined]  # noqa: SLF001 - catch_warnings would change the version
     try:
         warnings.warn_explicit("probe", _Probe, "probe", 1, registry=registry)
     except _Probe:
         pass  # the filters make errors of warnings
     finally:
-        warnings._showwarnmsg = shown  # type: ignore[attr-defined]  # noqa: SLF001
+        warnings._showwarnmsg = shown  # type: ignore[attr-defined]  # noqa: SLF001 - catch_warnings would change the version
         warnings.onceregistry.pop(("probe", _Probe), None)  # type: ignore[attr-defined]
     return registry.get("version")
 

@@ -22,16 +22,17 @@ def processes() -> Iterator[Callable[[Any], Any]]:
     with subprocess.Popen(
         [sys.executable, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as server:
-        assert server.stdin is not None
-        assert server.stdout is not None
+        asking, answers = server.stdin, server.stdout
+        assert asking is not None
+        assert answers is not None
 
         def ask(request: Any) -> Any:
-            server.stdin.write(json.dumps(request) + "\n")
-            server.stdin.flush()
-            return json.loads(server.stdout.readline())
+            asking.write(json.dumps(request) + "\n")
+            asking.flush()
+            return json.loads(answers.readline())
 
         yield ask
-        server.stdin.close()
+        asking.close()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -58,7 +59,7 @@ def shell_at_start(request: Any) -> tuple[NotebookShell, tuple[Any, ...]]:
 
 
 def run(shell: NotebookShell, cells: list[str]) -> list[Any]:
-    shown = []
+    shown: list[Any] = []
     for cell in cells:
         index = len(shown)
         shell.collector.start(index)
@@ -74,6 +75,7 @@ def first(request: Any, path: str) -> Any:
     shell, carriers = shell_at_start(request)
     before = run(shell, request["cells"])
     carried = save(shell, carriers, path)
+    shutil.copytree(request["folder"], f"{path} files")
     return {"before": before, "carried": carried, "shown": run(shell, request["probe"])}
 
 
@@ -85,7 +87,9 @@ def hop(request: Any, path: str, target: str) -> Any:
 
 
 def last(request: Any, path: str) -> Any:
-    """Take the state over and run the probe."""
+    """Take the state and the files over and run the probe."""
+    shutil.rmtree(request["folder"])
+    shutil.copytree(f"{path.removesuffix(' again')} files", request["folder"])
     shell, carriers = shell_at_start(request)
     load(shell, carriers, path)
     return {"shown": run(shell, request["probe"])}
@@ -125,7 +129,9 @@ def watch(request: Any) -> Any:
     shell = start_shell()
     watcher = Watcher()
     watcher.start()
-    noticed, shown, seconds = [], [], []
+    noticed: list[Any] = []
+    shown: list[Any] = []
+    seconds: list[float] = []
     for cell in request["cells"]:
         shown += run(shell, [cell])
         started = time.process_time()

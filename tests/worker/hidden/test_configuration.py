@@ -12,7 +12,13 @@ Relay = Callable[..., list[Any]]
     ("cells", "probe"),
     [
         ("%config InteractiveShell.ast_node_interactivity = 'all'", "1\n2"),
-        ("from IPython.core.interactiveshell import InteractiveShell\nInteractiveShell.ast_node_interactivity = 'all'", "3;\n4"),
+        (
+            (
+                "from IPython.core.interactiveshell import InteractiveShell\n"
+                "InteractiveShell.ast_node_interactivity = 'all'"
+            ),
+            "3;\n4",
+        ),
         ("get_ipython().ast_node_interactivity = 'none'", "1\nprint('only')"),
         ("%precision 2", "3.14159"),
         ("%precision 3\nimport numpy as np", "print(np.array([3.14159])); 2.0"),
@@ -23,11 +29,17 @@ Relay = Callable[..., list[Any]]
         ("%automagic off", "print(get_ipython().magics_manager.auto_magic)"),
         ("get_ipython().display_formatter.formatters['text/html'].for_type(int, lambda n: f'<b>{n}</b>');", "7"),
         (
-            "class P: pass\nget_ipython().display_formatter.formatters['text/plain'].for_type(P, lambda p, pp, c: pp.text('a P'));",
+            (
+                "class P: pass\nget_ipython().display_formatter.formatters['text/plain'].for_type(P, "
+                "lambda p, pp, c: pp.text('a P'));"
+            ),
             "P()",
         ),
         (
-            "get_ipython().display_formatter.formatters['text/html'].for_type_by_name('fractions', 'Fraction', lambda f: '<i>f</i>');",
+            (
+                "get_ipython().display_formatter.formatters['text/html'].for_type_by_name('fractions', "
+                "'Fraction', lambda f: '<i>f</i>');"
+            ),
             "import fractions; fractions.Fraction(1, 2)",
         ),
         ("get_ipython().showtraceback = lambda *a, **k: print('hidden')", "1 / 0"),

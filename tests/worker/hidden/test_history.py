@@ -15,7 +15,9 @@ def test_the_output_is_the_variable_it_came_from(handed_over: HandedOver) -> Non
 
 
 def test_the_prompt_goes_on_counting(handed_over: HandedOver) -> None:
-    assert handed_over("1", "2", probe=["3", "print(sorted(Out), get_ipython().execution_count, _)"])== "[1, 2, 3] 5 3\n"
+    assert (
+        handed_over("1", "2", probe=["3", "print(sorted(Out), get_ipython().execution_count, _)"]) == "[1, 2, 3] 5 3\n"
+    )
 
 
 def test_an_underscore_of_the_notebook_is_left_alone(handed_over: HandedOver) -> None:
@@ -24,7 +26,10 @@ def test_an_underscore_of_the_notebook_is_left_alone(handed_over: HandedOver) ->
 
 def test_names_that_ipython_gave_and_the_notebook_replaced_travel(handed_over: HandedOver) -> None:
     cells = "open = 'shut'; del exit; x: int = 3; __doc__ = 'text'"
-    assert handed_over(cells, probe="print(open, 'exit' in globals(), __annotations__, __doc__)") == "shut False {'x': <class 'int'>} text\n"
+    assert (
+        handed_over(cells, probe="print(open, 'exit' in globals(), __annotations__, __doc__)")
+        == "shut False {'x': <class 'int'>} text\n"
+    )
 
 
 def test_directories_visited_are_remembered(handed_over: HandedOver) -> None:
@@ -38,4 +43,4 @@ def test_names_hidden_by_pylab_are_there_and_hidden(handed_over: HandedOver) -> 
 
 
 def test_history_magics_see_the_earlier_cells(handed_over: HandedOver) -> None:
-    assert handed_over("a = 1", "b = 2", probe="%history -n 1-2\n%recall 1") .startswith("   1: a = 1\n   2: b = 2")
+    assert handed_over("a = 1", "b = 2", probe="%history -n 1-2\n%recall 1").startswith("   1: a = 1\n   2: b = 2")

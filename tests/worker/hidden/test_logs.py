@@ -6,7 +6,9 @@ HandedOver = Callable[..., str]
 
 
 def test_basic_configuration_travels(handed_over: HandedOver) -> None:
-    cells = "import logging, sys\nlogging.basicConfig(stream=sys.stdout, level='INFO', format='%(levelname)s %(message)s')"
+    cells = (
+        "import logging, sys\nlogging.basicConfig(stream=sys.stdout, level='INFO', format='%(levelname)s %(message)s')"
+    )
     assert handed_over(cells, probe="logging.info('hello'); logging.debug('no')") == "INFO hello\n"
 
 
@@ -23,9 +25,12 @@ def test_a_handler_in_the_namespace_is_the_one_that_its_logger_uses(handed_over:
 def test_a_file_handler_goes_on_writing_where_it_was(handed_over: HandedOver) -> None:
     cells = (
         "import logging, os\nif os.path.exists('run.log'): os.remove('run.log')\n"
-        "h = logging.FileHandler('run.log', mode='w'); logging.getLogger('f').addHandler(h)\nlogging.getLogger('f').error('one')"
+        "h = logging.FileHandler('run.log', mode='w'); logging.getLogger('f').addHandler(h)\n"
+        "logging.getLogger('f').error('one')"
     )
-    assert handed_over(cells, probe="logging.getLogger('f').error('two'); print(open('run.log').read())") == "one\ntwo\n\n"
+    assert (
+        handed_over(cells, probe="logging.getLogger('f').error('two'); print(open('run.log').read())") == "one\ntwo\n\n"
+    )
 
 
 def test_filters_levels_and_classes_of_the_notebook_travel(handed_over: HandedOver) -> None:
@@ -35,7 +40,10 @@ def test_filters_levels_and_classes_of_the_notebook_travel(handed_over: HandedOv
         "logging.root.handlers[0].addFilter(Mine())\nlogging.addLevelName(35, 'NOTICE')\n"
         "class Named(logging.Logger):\n    def notice(self, text): self.log(35, text)\nlogging.setLoggerClass(Named)"
     )
-    probe = "n = logging.getLogger('later'); n.notice('ok'); n.notice('no'); logging.disable(50); n.notice('ok'); print('end')"
+    probe = (
+        "n = logging.getLogger('later'); n.notice('ok'); "
+        "n.notice('no'); logging.disable(50); n.notice('ok'); print('end')"
+    )
     assert handed_over(cells, probe=probe) == "NOTICE:ok\nend\n"
 
 

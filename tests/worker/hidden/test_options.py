@@ -26,7 +26,10 @@ HandedOver = Callable[..., str]
             "call divide by zero\n",
         ),
         (
-            "import pandas as pd; pd.set_option('display.max_rows', 4); pd.options.display.float_format = '{:.1f}'.format",
+            (
+                "import pandas as pd; pd.set_option('display.max_rows', 4); "
+                "pd.options.display.float_format = '{:.1f}'.format"
+            ),
             "print(pd.Series([1.25] * 9))",
             None,
         ),

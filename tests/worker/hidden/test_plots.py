@@ -19,13 +19,25 @@ def test_a_plot_in_the_next_stage_is_drawn_inline(relay: Relay) -> None:
 
 
 def test_the_figure_format_chosen_for_inline_plots_travels(relay: Relay) -> None:
-    cells = "%matplotlib inline\n%config InlineBackend.figure_formats = ['svg']\nimport matplotlib.pyplot as plt\nplt.rcParams['svg.hashsalt'] = 'x'"
-    outputs = relay(cells, probe="import matplotlib; matplotlib.rcParams['svg.fonttype']='none'\nprint(get_ipython().display_formatter.formatters['image/svg+xml'].type_printers.keys())")
+    cells = (
+        "%matplotlib inline\n%config InlineBackend.figure_formats = ['svg']\n"
+        "import matplotlib.pyplot as plt\nplt.rcParams['svg.hashsalt'] = 'x'"
+    )
+    outputs = relay(
+        cells,
+        probe=(
+            "import matplotlib; matplotlib.rcParams['svg.fonttype']='none'\n"
+            "print(get_ipython().display_formatter.formatters['image/svg+xml'].type_printers.keys())"
+        ),
+    )
     assert "Figure" in outputs[0]["text"]
 
 
 def test_open_figures_keep_number_order_and_contents(relay: Relay) -> None:
-    cells = "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.ioff(); f5 = plt.figure(5, figsize=(2, 1)); f2, ax = plt.subplots(num=2); ax.plot([1, 2]); plt.figure(5);"
+    cells = (
+        "%matplotlib inline\nimport matplotlib.pyplot as plt\n"
+        "plt.ioff(); f5 = plt.figure(5, figsize=(2, 1)); f2, ax = plt.subplots(num=2); ax.plot([1, 2]); plt.figure(5);"
+    )
     probe = "print(plt.get_fignums(), plt.gcf() is f5, plt.figure(2) is f2, len(plt.gca().lines)); plt.show()"
     outputs = relay(cells, probe=probe)
     assert outputs[0]["text"] == "[2, 5] True True 1\n"
@@ -33,7 +45,10 @@ def test_open_figures_keep_number_order_and_contents(relay: Relay) -> None:
 
 
 def test_figures_left_open_by_choice_are_drawn_again_only_when_touched(relay: Relay) -> None:
-    cells = "%matplotlib inline\n%config InlineBackend.close_figures = False\nimport matplotlib.pyplot as plt\nfig, ax = plt.subplots(figsize=(2, 1));"
+    cells = (
+        "%matplotlib inline\n%config InlineBackend.close_figures = False\n"
+        "import matplotlib.pyplot as plt\nfig, ax = plt.subplots(figsize=(2, 1));"
+    )
     relay(cells, probe=["print(plt.get_fignums())", "ax.plot([1, 2]);", "plt.plot([2, 1]);"])
 
 
@@ -44,9 +59,13 @@ def test_another_backend_travels(handed_over: HandedOver) -> None:
 
 def test_a_unit_converter_of_the_notebook_travels(handed_over: HandedOver) -> None:
     cells = (
-        "import matplotlib.pyplot as plt, matplotlib.units as units\nclass Metre:\n    def __init__(self, v): self.v = v\n"
+        "import matplotlib.pyplot as plt, matplotlib.units as units\n"
+        "class Metre:\n    def __init__(self, v): self.v = v\n"
         "class Converter(units.ConversionInterface):\n    @staticmethod\n"
         "    def convert(value, unit, axis): return [v.v for v in value] if hasattr(value, '__len__') else value.v\n"
         "units.registry[Metre] = Converter()"
     )
-    assert handed_over(cells, probe="plt.ioff(); print(plt.plot([Metre(3), Metre(4)])[0].get_ydata(orig=False))") == "[3. 4.]\n"
+    assert (
+        handed_over(cells, probe="plt.ioff(); print(plt.plot([Metre(3), Metre(4)])[0].get_ydata(orig=False))")
+        == "[3. 4.]\n"
+    )

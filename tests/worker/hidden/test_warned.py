@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Relay = Callable[..., list[Any]]
 SHOWN = "import noisy; noisy.warn(); noisy.warn(); print('done')"
@@ -31,7 +33,10 @@ def test_filters_with_patterns_and_own_categories_travel(relay: Relay) -> None:
         "import warnings\nclass Mine(UserWarning): pass\nwarnings.filterwarnings('error', category=Mine)\n"
         "warnings.filterwarnings('ignore', message='ol.')"
     )
-    probe = "import noisy; noisy.warn('older')\ntry:\n    warnings.warn('x', Mine)\nexcept Mine as error:\n    print(repr(error))"
+    probe = (
+        "import noisy; noisy.warn('older')\ntry:\n    warnings.warn('x', Mine)\n"
+        "except Mine as error:\n    print(repr(error))"
+    )
     assert [output["text"] for output in relay(cells, probe=probe)] == ["Mine('x')\n"]
 
 

@@ -1,0 +1,95 @@
+"""``python -m bench [NAME]…``: measure, print, and write docs/performance.md; nothing here fails for being slow."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import again, handover, overhead, planning, whole_run
+from bench.machine import describe
+from bench.measure import Result, Setting
+from bench.page import page
+from j2k_dev.model.codec import from_plain, to_plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+ROOT = Path(__file__).resolve().parents[1]
+BENCHMARKS: dict[str, Callable[[Setting], Result]] = {
+    "run": whole_run.measure,
+    "overhead": overhead.measure,
+    "handover": handover.measure,
+    "planning": planning.measure,
+    "again": again.measure,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what is asked for, everything by default."""
+    options = _parser().parse_args(arguments)
+    names = options.names or list(BENCHMARKS)
+    with tempfile.TemporaryDirectory(prefix="j2k-bench-", dir=options.folder) as folder:
+        setting = Setting(Path(folder), Path(sys.executable).parent, options.quick)
+        _quiet_surroundings(setting)
+        machine = describe(setting.folder)
+        results = {name: _measured(name, setting) for name in names}
+    if not options.quick:
+        results = _kept(options.results) | results
+        _keep(options.results, results, machine)
+    written = page([results[name] for name in BENCHMARKS if name in results], machine)
+    if not options.quick:
+        options.page.write_text(written, encoding="utf-8")
+    print(written)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(BENCHMARKS)}; all by default")
+    parser.add_argument(
+        "--quick", action="store_true", help="few repetitions, to see that it works; nothing is written"
+    )
+    parser.add_argument("--folder", type=Path, help="where to work (a disk, not memory); the system's temporary folder")
+    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "performance.md", help="where the page goes")
+    parser.add_argument(
+        "--results", type=Path, default=ROOT / "bench" / "results.json", help="all values; those not measured now stay"
+    )
+    return parser
+
+
+def _quiet_surroundings(setting: Setting) -> None:
+    """Keep what peers write at home, and IPython's history, in our folder; nobody reports usage."""
+    os.environ["IPYTHONDIR"] = str(setting.fresh("ipython"))
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+    os.environ["DO_NOT_TRACK"] = "1"
+
+
+def _measured(name: str, setting: Setting) -> Result:
+    print(f"{name} …", file=sys.stderr, flush=True)
+    started = time.monotonic()
+    result = BENCHMARKS[name](setting)
+    return dataclasses.replace(result, seconds=time.monotonic() - started)
+
+
+def _kept(path: Path) -> dict[str, Result]:
+    """Read what was measured before, so that one benchmark can be run again by itself."""
+    if not path.exists():
+        return {}
+    plain: dict[str, Any] = json.loads(path.read_bytes())
+    return {name: from_plain(Result, result) for name, result in plain["results"].items() if name in BENCHMARKS}
+
+
+def _keep(path: Path, results: dict[str, Result], machine: dict[str, str]) -> None:
+    plain = {"machine": machine, "results": {name: to_plain(result) for name, result in results.items()}}
+    path.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -8,7 +8,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from j2k_dev.actions.context import Context, UpOptions, cell_sources, inputs_digest, open_context
-from j2k_dev.engine.recorder import Recorded, run_recorder, was_killed
+from j2k_dev.engine import reprozip
+from j2k_dev.engine.recorder import Recorded, Tracing, run_recorder, was_killed
 from j2k_dev.engine.workspace import lock, read_json, write_json, write_text
 from j2k_dev.model.codec import CodecError, from_plain, to_plain
 from j2k_dev.model.errors import Refused
@@ -97,7 +98,26 @@ def make_recording(context: Context, notebook: NotebookFile, key: str) -> Record
 def _recorded(context: Context, spec: RecorderSpec, folder: Path, total: int) -> Recorded:
     with WorkLock(context.inputs.work):
         materialise(context.inputs.manifest, context.inputs.work, context.store)
-    return run_recorder(context.launcher, spec, folder, _Progress(context, total), context.options.timeout)
+    progress, timeout = _Progress(context, total), context.options.timeout
+    if context.trace != "reprozip":
+        return run_recorder(context.launcher, spec, folder, progress, timeout)
+    python, raw = _reprozip(context), folder / "trace-unfinished"
+    tracing = Tracing(lambda command: reprozip.wrap(python, raw, command), reprozip.ENVIRONMENT)
+    recorded = run_recorder(context.launcher, spec, folder, progress, timeout, tracing)
+    reprozip.keep(python, raw, folder / "trace")
+    return recorded
+
+
+def _reprozip(context: Context) -> Path:
+    """Return a Python that can trace here, or refuse, saying why each one can't."""
+    reasons = {}
+    for python in reprozip.candidates(context.launcher.python):
+        reason = reprozip.why_not(python)
+        if reason is None:
+            return python
+        reasons[str(python)] = reason
+    told = "; ".join(f"{python}: {reason}" for python, reason in reasons.items())
+    raise Refused(f"ReproZip can't trace here ({told})", "use --trace audit, or see j2k doctor")
 
 
 class _Progress:

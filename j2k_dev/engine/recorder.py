@@ -18,7 +18,7 @@ from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.model.recording import Boundary, CellError, CellRecord, InputScope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from j2k_dev.engine.interpreter import Launcher
@@ -41,23 +41,34 @@ class Recorded:
     scope: InputScope
 
 
+@dataclass(frozen=True)
+class Tracing:
+    """A tracer around the recorder: how its command becomes a traced one, and what the environment needs then."""
+
+    wrap: Callable[[list[str]], list[str]]
+    environment: Mapping[str, str]
+
+
 def run_recorder(
     launcher: Launcher,
     spec: RecorderSpec,
     folder: Path,
     on_event: Callable[[str, int, float], None],
     timeout: float | None = None,
-    wrap: Callable[[list[str]], list[str]] = list,
+    tracing: Tracing | None = None,
 ) -> Recorded:
-    """Record in a process of its own; ``timeout`` is seconds per cell, ``wrap`` puts a tracer around the command."""
+    """Record in a process of its own; ``timeout`` is seconds per cell."""
     write_json(folder / "spec.json", to_plain(spec))
     ours, theirs = os.pipe()
     with contextlib.ExitStack() as stack:
         stack.callback(os.close, ours)
         log = stack.enter_context((folder / "recorder.log").open("wb"))
-        command = wrap(launcher.argv(MODULE, str(folder / "spec.json"), str(theirs)))
+        command = launcher.argv(MODULE, str(folder / "spec.json"), str(theirs))
+        environment = launcher.env()
+        if tracing is not None:
+            command, environment = tracing.wrap(command), {**environment, **tracing.environment}
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=launcher.env(), cwd=spec.work,
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=spec.work,
             pass_fds=[theirs], start_new_session=True,
         )  # fmt: skip
         stack.callback(_end, process)

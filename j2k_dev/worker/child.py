@@ -93,7 +93,7 @@ def _be_the_child(program: StageProgram, channel: Channel, parent: int, close: S
         faulthandler.enable()
         status = _work(program, channel)
     except BaseException:  # noqa: BLE001 - this frame never returns, so nobody else would print it
-        traceback.print_exc()
+        processes.log(traceback.format_exc())
     finally:
         # No exit handlers: what the notebook registered is for its own end, not for a stage's.
         with suppress(OSError, ValueError):
@@ -149,7 +149,7 @@ def outcome_of(result: StageResult) -> str:
 
 def _failure(error: BaseException) -> Line:
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    sys.stderr.write(text)
+    processes.log(text)
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         error = DiskFull.at(Path(error.filename if isinstance(error.filename, str) else "."))
     if isinstance(error, J2kError):

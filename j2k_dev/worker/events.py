@@ -47,20 +47,27 @@ class Loss:
 
 
 class History:
-    """Appends the events of one worker; nobody else writes this file."""
+    """Appends the events of one worker; nobody else writes this file.
+
+    A full disk costs events and nothing else: what counts is published elsewhere, and fails there by name.
+    """
 
     def __init__(self, folder: Path, worker: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{worker}.jsonl"
-        self.descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._path = folder / f"{worker}.jsonl"
+        self.descriptor = -1
 
     def append(self, event: Event) -> None:
         """Append one event in a single write, so that a kill tears no other line than the last."""
-        os.write(self.descriptor, encode(event))
+        with suppress(OSError):
+            if self.descriptor < 0:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self.descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            os.write(self.descriptor, encode(event))
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self.descriptor)
+        with suppress(OSError):
+            os.close(self.descriptor)
 
 
 def tell(descriptor: int, event: Event) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -57,13 +56,13 @@ class WorkerSpec:
 class Worker:
     """The parent process of one stage."""
 
-    def __init__(self, spec: WorkerSpec, name: str, control: Channel, live: int, close: Sequence[int] = ()) -> None:
+    def __init__(self, spec: WorkerSpec, name: str, control: Channel, live: int) -> None:
         self._spec = spec
         self._name = name
         self._control = control
         self._live = live
         self._signals = processes.ChildSignals()
-        self._close = (*close, control.descriptor, live, *self._signals.descriptors)
+        self._close = (control.descriptor, live, *self._signals.descriptors)
         self._bus: Bus = SqliteBus(Path(spec.bus), spec.lease)
         self._exchange = Exchange(Path(spec.program.exchange))
         self._child: Child | None = None
@@ -277,8 +276,7 @@ class Worker:
         self._log(f"{event.event} {event.detail or ''}")
 
     def _log(self, text: str) -> None:
-        sys.stderr.write(f"{time.strftime('%H:%M:%S')} {self._name}: {text}\n")
-        sys.stderr.flush()
+        processes.log(f"{time.strftime('%H:%M:%S')} {self._name}: {text}\n")
 
 
 Report = Callable[[str, dict[str, Any]], None]
@@ -303,7 +301,6 @@ def be_a_worker(spec: WorkerSpec, name: str, control: Channel, live: int, close:
         processes.adopt_orphans()
         status = Worker(spec, name, control, live).serve()
     except BaseException:  # noqa: BLE001 - this frame never returns, so nobody else would print it
-        traceback.print_exc()
+        processes.log(traceback.format_exc())
     finally:
-        sys.stderr.flush()
         os._exit(status)

@@ -108,6 +108,13 @@ def point_output_at(log: Path) -> None:
     os.close(nothing)
 
 
+def log(text: str) -> None:
+    """Write to this process's log; a full disk costs the text and nothing else."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
 def close_all(descriptors: Collection[int]) -> None:
     """Close descriptors that a fork brought along and that belong to its parent."""
     for descriptor in descriptors:

@@ -205,7 +205,6 @@ def main(_arguments: Sequence[str] = ()) -> NoReturn:
     try:
         Zygote(spec, engine, live).serve()
     except BaseException:  # noqa: BLE001 - this frame never returns, so nobody else would print it
-        traceback.print_exc()
+        processes.log(traceback.format_exc())
     # Taking an interpreter with all of IPython apart takes long, and j2k waits for this process.
-    sys.stderr.flush()
     os._exit(0)

@@ -62,6 +62,14 @@ def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
         assert events.read_events(tmp_path) == tuple(STORY[:-1])
 
 
+def test_a_history_that_can_not_be_written_is_no_failure(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    history = History(tmp_path / "file", "w")
+    history.append(STORY[0])
+    history.close()
+    assert (tmp_path / "file").read_bytes() == b""
+
+
 def test_no_history_is_no_events(tmp_path: Path) -> None:
     assert events.read_events(tmp_path / "missing") == ()
 

@@ -23,7 +23,12 @@ def highlighted(source: str, language: str = "python") -> Markup:
     lexer = _lexer(language.lower())
     if lexer is None or len(source) > _LONGEST:
         return escape(source)
-    return Markup(highlight(source, lexer, HtmlFormatter(nowrap=True)).rstrip("\n"))  # noqa: S704 - pygments escapes
+    return Markup(highlight(source, lexer, _formatter()).rstrip("\n"))  # noqa: S704 - pygments escapes
+
+
+@cache
+def _formatter() -> HtmlFormatter[str]:
+    return HtmlFormatter(nowrap=True)
 
 
 @cache

@@ -25,7 +25,8 @@ MEASURE = (
     "{addEventListener('error',()=>document.documentElement.dataset.broken='',true);let n=0;"
     "const tell=()=>n++<20&&parent.postMessage({height:Math.ceil("
     "document.documentElement.getBoundingClientRect().height)},'*');"
-    "addEventListener('message',e=>e.source===parent&&tell());new ResizeObserver(tell).observe(document.documentElement)}"
+    "addEventListener('message',e=>e.source===parent&&tell());"
+    "new ResizeObserver(tell).observe(document.documentElement)}"
 )
 LISTEN = (
     "addEventListener('message',e=>{for(const f of document.querySelectorAll('iframe'))"

@@ -6,8 +6,10 @@ import collections
 import csv
 import gc
 import io
+import itertools
 import os
 import pickle
+import re
 import subprocess
 import threading
 import types
@@ -20,6 +22,7 @@ lock_type = type(threading.Lock())
 csv_writer_type = type(csv.writer(io.StringIO()))
 _MAPPINGS: tuple[dict[Any, Any], ...] = ({}, collections.OrderedDict())
 _VIEWS = [type(getattr(mapping, kind)()) for mapping in _MAPPINGS for kind in ("keys", "values", "items")]
+_SEARCHES = ("search", "match", "fullmatch")
 _DIALECT = (
     "delimiter", "doublequote", "escapechar", "lineterminator", "quotechar", "quoting", "skipinitialspace", "strict",
 )  # fmt: skip
@@ -171,6 +174,28 @@ def make_closed_file(name: Any, mode: str, encoding: str | None) -> Any:
     return file
 
 
+def reduce_match(match: re.Match[Any]) -> Reduced:
+    """Reduce a match of a regular expression to the search that finds it."""
+    arguments = (match.re, match.string, match.pos, match.endpos)
+    for how in _SEARCHES:
+        if _same_match(match, search_again(how, 0, *arguments)):
+            return search_again, (how, 0, *arguments)
+    for number, other in enumerate(match.re.finditer(*arguments[1:])):
+        if _same_match(match, other):
+            return search_again, ("finditer", number, *arguments)
+    raise pickle.PicklingError(f"cannot hand over {match!r}: no search finds it again")
+
+
+def search_again(how: str, number: int, pattern: re.Pattern[Any], text: Any, start: int, end: int) -> Any:
+    """Search again; ``number`` counts the matches of finditer from 0."""
+    found = getattr(pattern, how)(text, start, end)
+    return next(itertools.islice(found, number, None)) if how == "finditer" else found
+
+
+def _same_match(one: re.Match[Any], other: re.Match[Any] | None) -> bool:
+    return other is not None and one.regs == other.regs and one.lastindex == other.lastindex
+
+
 def reduce_csv_writer(writer: Any) -> Reduced:
     """Reduce a csv writer to the file it writes to and its dialect."""
     write = next(value for value in gc.get_referents(writer) if callable(value) and hasattr(value, "__self__"))
@@ -185,6 +210,7 @@ def make_csv_writer(file: Any, dialect: dict[str, Any]) -> Any:
 
 REDUCERS: dict[type, Any] = {
     csv_writer_type: reduce_csv_writer,
+    re.Match: reduce_match,
     weakref.ref: reduce_weakref,
     weakref.WeakKeyDictionary: reduce_weak_dict,
     weakref.WeakValueDictionary: reduce_weak_dict,

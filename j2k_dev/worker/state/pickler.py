@@ -24,6 +24,7 @@ from j2k_dev.worker.state import natives
 from j2k_dev.worker.state.arrays import array_reducers
 from j2k_dev.worker.state.caches import lru_cache_type, reduce_lru_cache
 from j2k_dev.worker.state.classes import reduce_class
+from j2k_dev.worker.state.databases import database_reducers
 from j2k_dev.worker.state.frames import frame_reducers
 from j2k_dev.worker.state.functions import NamespaceOf, reduce_cell, reduce_function, reduce_module, reduce_namespace
 from j2k_dev.worker.state.library import library_attribute, library_index, shell_attribute, shell_parts
@@ -78,7 +79,7 @@ class StatePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ha
         self._index = library_index()
         self._index.refresh()
         self._shell = shell_parts()
-        self._reducers = {**_REDUCERS, **array_reducers(), **frame_reducers()}
+        self._reducers = {**_REDUCERS, **array_reducers(), **frame_reducers(), **database_reducers()}
 
     def reducer_override(self, obj: Any) -> Any:
         """Choose how to reduce ``obj``: by name if it is a library's, else by what it is, else as cloudpickle does."""

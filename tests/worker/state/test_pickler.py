@@ -220,6 +220,23 @@ CASES = {
         "n = w.writerow([2, 'b']); f.close(); print(open('f.csv').read().split())",
         "['1;a', '2;b']",
     ),
+    "a connection to a database in a file goes on": (
+        """
+        import sqlite3
+        c = sqlite3.connect('d.db'); c.row_factory = sqlite3.Row
+        c.execute('create table t (x)'); n = c.execute('insert into t values (1)').rowcount; c.commit()
+        """,
+        """
+        n = c.execute('insert into t values (2)').rowcount; c.commit()
+        print([row['x'] for row in c.execute('select x from t')])
+        """,
+        "[1, 2]",
+    ),
+    "a match of a regular expression is the same match": (
+        "import re; m = re.search('(b)(c)?', 'abc'); ms = list(re.finditer('.', 'xyz'))",
+        "print(m.groups(), m.span(), [n.group() for n in ms], ms[1].start())",
+        "('b', 'c') (1, 3) ['x', 'y', 'z'] 1",
+    ),
     "a closed file is closed": (
         "f = open('f.txt', 'w'); f.close()",
         "print(f.closed, f.name)",
@@ -360,7 +377,14 @@ REFUSED = {
     "a generator": ("g = (i for i in range(3))", "variable g: cannot pickle 'generator' object"),
     "a held lock": ("import threading; k = threading.Lock(); k.acquire()", "held lock"),
     "a socket": ("import socket; s = socket.socket()", "variable s"),
-    "a database connection": ("import sqlite3; c = sqlite3.connect(':memory:')", "sqlite3.Connection"),
+    "a database connection in a transaction": (
+        "import sqlite3; c = sqlite3.connect('d.db')\nfor x in ('create table t (x)', 'delete from t'): c.execute(x)",
+        "in a transaction",
+    ),
+    "a database connection with a function of the notebook's": (
+        "import sqlite3; c = sqlite3.connect('d.db'); c.create_function('mine', 0, int)",
+        "'mine'",
+    ),
     "a running program": ("import subprocess; p = subprocess.Popen(['sleep', '20'])", "running program"),
     "a running thread": (
         "import threading, time; t = threading.Thread(target=time.sleep, args=(20,), daemon=True); t.start()",

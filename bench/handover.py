@@ -23,7 +23,7 @@ _HOW = """\
 An array of 256 MiB (float64), and a table of two million rows and seven columns (integers, floats, booleans, times, \
 categories, text). One process makes the value and writes it, another loads it, uses all of it once (a sum over \
 every column), and hands it on unchanged. What was loaded is checked by that sum. Everybody flushes what was written \
-to the disk (fsync of the file and of its folder), nobody compresses, and what is loaded is still in the system's cache. \
+to the disk (fsync of the file and of its folder), nobody compresses, and what is loaded is still in the cache. \
 j2k writes and reads the whole state of a shell with the value in it, and hashes what it writes (SHA-256); the others \
 write the value alone, without a checksum. “joblib, mmap_mode” and Arrow map the file as j2k does. Only j2k knows that \
 a value has not changed since it was mapped; the others write it again."""

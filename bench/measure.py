@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import statistics
 import subprocess
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -96,8 +97,8 @@ class CommandFailed(Exception):  # noqa: N818 - says what is the case
 
 def run(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> Spent:
     """Run a command to its end and measure it; raise CommandFailed with its output if it fails."""
-    log = cwd / "command.log"
-    with log.open("wb") as errors:
+    # Not in the command's folder: files beside a notebook are its inputs, and these would change each time.
+    with tempfile.TemporaryFile() as errors:
         started = time.perf_counter()
         process = subprocess.Popen(
             command,
@@ -107,20 +108,26 @@ def run(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None)
             stdin=subprocess.DEVNULL,
             env={**os.environ, **(env or {})},
         )
-        assert process.stdout is not None
-        watchdog = threading.Timer(LONGEST_SECONDS, process.kill)
-        watchdog.start()
-        output = process.stdout.read().decode(errors="replace")
-        _, status, usage = os.wait4(process.pid, 0)
+        output, status, cpu = _to_the_end(process)
         wall = time.perf_counter() - started
-        watchdog.cancel()
+        if status != 0:
+            errors.seek(0)
+            told = output[-2000:] + errors.read().decode(errors="replace")[-4000:]
+            raise CommandFailed(f"{' '.join(command)} in {cwd} ended with {status}\n{told}")
+    return Spent(wall, cpu, output)
+
+
+def _to_the_end(process: subprocess.Popen[bytes]) -> tuple[str, int, float]:
+    """Return what a process printed, its exit status and its CPU seconds; one that takes too long is killed."""
+    assert process.stdout is not None
+    watchdog = threading.Timer(LONGEST_SECONDS, process.kill)
+    watchdog.start()
+    with process.stdout:
+        output = process.stdout.read().decode(errors="replace")
+    _, status, usage = os.wait4(process.pid, 0)
+    watchdog.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
-    process.stdout.close()
-    if process.returncode != 0:
-        raise CommandFailed(
-            f"{' '.join(command)} (in {cwd})\n{output[-2000:]}{log.read_text(errors='replace')[-4000:]}"
-        )
-    return Spent(wall, usage.ru_utime + usage.ru_stime, output)
+    return output, process.returncode, usage.ru_utime + usage.ru_stime
 
 
 def in_turns(

@@ -19,7 +19,7 @@ MOST = 1.10
 _HOW = """\
 Notebooks of 20 and 200 cells such as `x7 = 7` and `print(x7)`, tagged as five stages, executed as whole processes: \
 `j2k run` (every stage in a process of its own, results compared with the recording, report written), `jupyter \
-execute` (nbclient) and `papermill`. The recording exists, as it does after the first time; results of earlier runs are \
+execute` (nbclient) and `papermill`. The recording exists, as it does after the first time; earlier results are \
 removed before each run, and each is checked to be `equal` and to have run all five stages. CPU seconds are those of \
 all processes."""
 

@@ -35,7 +35,10 @@ ENGINES = ("auto", "local", "kind")
 
 @dataclass(frozen=True)
 class UpOptions:
-    """What the command line was asked for; ``timeout`` in seconds per cell."""
+    """What the command line was asked for; ``timeout`` in seconds per cell.
+
+    ``fresh`` makes everything anew, ``rerun`` only the stages.
+    """
 
     notebook: Path
     engine: str = "auto"
@@ -49,6 +52,7 @@ class UpOptions:
     data: tuple[Path, ...] = ()
     verify: bool = False
     fresh: bool = False
+    rerun: bool = False
 
 
 @dataclass(frozen=True)

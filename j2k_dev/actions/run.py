@@ -55,7 +55,7 @@ def run(options: UpOptions, ui: Ui) -> RunSummary:
     """Run the pipeline of a notebook and compare its results with the recording, if there is one."""
     from j2k_dev.actions.up import up  # noqa: PLC0415 - it is the same list of actions
 
-    return up(options, ui)
+    return up(dataclasses.replace(options, fresh=False, rerun=options.fresh), ui)
 
 
 def new_run(context: Context) -> str:
@@ -152,7 +152,7 @@ def _keys(context: Context, pipeline: Pipeline, specs: dict[str, StageSpec]) -> 
 
 def _adopt(context: Context, pipeline: Pipeline, specs: dict[str, StageSpec]) -> None:
     """Publish for this run what an earlier run has for the first stages, as far as nothing changed."""
-    if context.options.fresh:
+    if context.options.fresh or context.options.rerun:
         return
     exchange = Exchange(context.workspace.exchange)
     for stage, key in zip(pipeline.stages, _keys(context, pipeline, specs), strict=True):

@@ -120,7 +120,7 @@ def _bad_boundary(context: Context, compared: Compared) -> tuple[str, str] | Non
 
 def _known(context: Context) -> RunSummary | None:
     """Return the results of an earlier run of exactly this, if it ended well."""
-    if context.options.fresh or context.pipeline is None:
+    if context.options.fresh or context.options.rerun or context.pipeline is None:
         return None
     key = run_key(context)
     for name in context.workspace.run_names():
@@ -183,7 +183,7 @@ def _summary(context: Context, started: float, error: CellError | None) -> RunSu
         verdict="failed",
         stages=(),
         error=error,
-        notebook=context.notebook.sha256,
+        notebook=context.notebook.path.name,
         pipeline=run_key(context) if context.pipeline else "",
         recording=context.recording.key,
         parameters=dict(context.options.parameters),

@@ -16,7 +16,7 @@ from j2k_dev.model.codec import from_plain
 from j2k_dev.model.errors import BadInput
 from j2k_dev.model.run import CellDifference, RunSummary
 from j2k_dev.notebook.compare import compare_notebook
-from j2k_dev.worker.files import changes
+from j2k_dev.worker.files import changes, manifest_from_json
 
 if TYPE_CHECKING:
     from j2k_dev.actions.ui import Ui
@@ -54,23 +54,26 @@ def _what(difference: CellDifference) -> tuple[int, str]:
 def _differences(
     context: Context, oracle: Recording, outputs: Outputs, files: str | None
 ) -> tuple[CellDifference, ...]:
-    written = _compare_files(oracle, files_at_end(context, oracle.files), files_at_end(context, files))
-    return (*compare_notebook(recorded_outputs(oracle), outputs), *written)
+    return (*compare_notebook(recorded_outputs(oracle), outputs), *_compare_files(context, oracle, files))
 
 
-def _compare_files(oracle: Recording, expected: FileManifest, actual: FileManifest) -> tuple[CellDifference, ...]:
+def _compare_files(context: Context, oracle: Recording, files: str | None) -> tuple[CellDifference, ...]:
+    """Compare the files that recording or run made, changed or removed; others in the folder don't matter."""
+    expected, actual = files_at_end(context, oracle.files), files_at_end(context, files)
+    before = manifest_from_json((context.workspace.recording(oracle.key).parent / "inputs.json").read_bytes())
     writers = {use.path: cell.index for cell in oracle.cells for use in cell.files if use.kind != "read"}
     last = oracle.cells[-1].index
+    touched = _touched(before, before, expected) | _touched(before, context.inputs.manifest, actual)
     return tuple(
-        CellDifference(
-            writers.get(use.path, last),
-            f"file {use.path}",
-            _described(expected, use.path),
-            _described(actual, use.path),
-        )
-        for use in changes(expected, actual)
-        if "__pycache__" not in use.path
+        CellDifference(writers.get(path, last), f"file {path}", _described(expected, path), _described(actual, path))
+        for path in sorted(touched)
+        if "__pycache__" not in path and _described(expected, path) != _described(actual, path)
     )
+
+
+def _touched(recorded: FileManifest, now: FileManifest, end: FileManifest) -> set[str]:
+    """Return what differs at the end from what was there when it was recorded, and from what is there now."""
+    return {use.path for use in changes(recorded, end)} & {use.path for use in changes(now, end)}
 
 
 def _described(files: FileManifest, path: str) -> str:
@@ -100,13 +103,13 @@ def verify(options: UpOptions, ui: Ui) -> RunSummary:
             raise BadInput(
                 "the notebook, its inputs or its interpreter changed since it was recorded", "j2k up NOTEBOOK"
             )
-        summary, outputs, files = _latest(context)
+        summary, outputs, files = _latest(context, oracle)
         compared = compare(context, oracle, outputs, files)
     verdict: Verdict = "different" if compared.differences else "equal"
     return dataclasses.replace(summary, verdict=verdict, differences=compared.differences, unstable=compared.unstable)
 
 
-def _latest(context: Context) -> tuple[RunSummary, Outputs, str | None]:
+def _latest(context: Context, oracle: Recording) -> tuple[RunSummary, Outputs, str | None]:
     from j2k_dev.worker.exchange import Exchange  # noqa: PLC0415 - only here
 
     exchange = Exchange(context.workspace.exchange)
@@ -117,6 +120,6 @@ def _latest(context: Context) -> tuple[RunSummary, Outputs, str | None]:
         summary = from_plain(RunSummary, plain)
         results = [exchange.read(name, stage.name) for stage in summary.stages]
         whole = [result for result in results if result is not None]
-        if summary.notebook == context.notebook.sha256 and len(whole) == len(results) and whole:
+        if summary.recording == oracle.key and len(whole) == len(results) and whole:
             return summary, outputs_of(whole), whole[-1].files
     raise BadInput("there is no run of this notebook to compare", "j2k up NOTEBOOK")

@@ -154,14 +154,16 @@ def _with_outputs(cell: CellRecord, final: dict[int, list[dict[str, Any]]]) -> C
 def _lines(process: subprocess.Popen[bytes], descriptor: int, told: _Told) -> Iterator[bytes]:
     """Give what the recorder writes, line by line, until it ends; programs that it left behind don't count."""
     ended = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else None
-    waiting = b""
+    waiting: list[bytes] = []  # joined once per line: a cell that prints 100 MB comes in thousands of pieces
     try:
         while True:
             ready = _wait(descriptor, ended, told.seconds_left())
             chunk = os.read(descriptor, 1 << 20) if descriptor in ready else b""
-            waiting += chunk
-            *lines, waiting = waiting.split(b"\n")
-            yield from lines
+            first, *rest = chunk.split(b"\n")
+            waiting.append(first)
+            for piece in rest:
+                yield b"".join(waiting)
+                waiting = [piece]
             if not chunk and (descriptor in ready or process.poll() is not None):
                 return
     finally:

@@ -25,6 +25,7 @@ from j2k_dev.recording.watch_policy import (
     is_importable,
     is_own,
     is_patch,
+    is_plain,
     travels_anyhow,
 )
 
@@ -65,6 +66,7 @@ class _Seen:
     path: str
     kind: Kind
     value: Any
+    before: Any = _ABSENT
 
 
 class Watcher:
@@ -77,11 +79,12 @@ class Watcher:
         self._targets: set[tuple[str, str]] = set()
         self._known: dict[tuple[str, int], tuple[str, str] | None] = {}
         self._stop: Callable[[], None] | None = None
+        self._bug: Exception | None = None
 
     def start(self) -> None:
         """Take everything as it is and begin to notice changes; the working directory is the notebook's."""
         self._refresh()
-        self._stop = on_imports(self._note, self._refresh)
+        self._stop = on_imports(self._guarded(self._note), self._guarded(self._refresh))
 
     def stop(self) -> None:
         """Leave imports alone again."""
@@ -90,6 +93,8 @@ class Watcher:
 
     def after_cell(self, source: str) -> tuple[Change, ...]:
         """Return what the cell that just ran changed; ``source`` is its text."""
+        if self._bug is not None:
+            raise self._bug
         self._note()
         self._targets |= assigned_targets(_plain_python(source))
         meant = dict(self._meant())
@@ -103,6 +108,17 @@ class Watcher:
         for module, group in groups.items():
             changes += _judge_local(group) if is_local(module) else _judge(group)
         return tuple(change for change in changes if change is not None)
+
+    def _guarded(self, look: Callable[[], None]) -> Callable[[], None]:
+        """Keep a bug of ours out of the import that it would break; it is raised when the cell is over."""
+
+        def guarded() -> None:
+            try:
+                look()
+            except Exception as error:  # noqa: BLE001 - raised again by after_cell
+                self._bug = error
+
+        return guarded
 
     def _refresh(self) -> None:
         self._places.refresh()
@@ -148,7 +164,7 @@ def _differences(place: Place, before: Any) -> Iterator[_Seen]:
                 and isinstance(name, str)
                 and before.get(name, _ABSENT) is not now.get(name, _ABSENT)
             ):
-                yield _Seen(f"{place.path}{name}", _kind(name, before, now), now.get(name))
+                yield _Seen(f"{place.path}{name}", _kind(name, before, now), now.get(name), before.get(name))
     elif place.shape == "list" or any(type(key) is not str for key in {**before, **now}):
         yield _Seen(place.path, "contents", place.held)
     else:
@@ -202,11 +218,24 @@ def _verdict(change: _Seen, changed: set[str]) -> Literal["goes", "may go", "cac
         return "may go" if f"{change.value.__module__}:{change.value.__qualname__}" not in changed else "cache"
     if is_own(change.value) or ("." in change.path.partition(":")[2] and is_patch(change.value, changed)):
         return "goes"
-    if is_done_flag(change.path, change.value):
+    if is_done_flag(change.path, change.value) or _is_made_lazily(change):
         return "stays"
-    if is_cache(change.path) or isinstance(change.value, types.FunctionType):
-        return "cache"  # functions that a library makes as it goes (networkx), it makes again
+    if is_cache(change.path) or isinstance(change.value, types.FunctionType) or _is_made_on_the_way(change):
+        return "cache"
     return "may go" if can_travel(change.value, changed) else "stays"
+
+
+def _is_made_on_the_way(change: _Seen) -> bool:
+    """Tell a name that a library gives to something it made (networkx does): it makes it again where it needs it."""
+    name = change.path.partition(":")[2]
+    return change.kind == "added" and "." not in name and "[" not in name and not is_plain(change.value)
+
+
+def _is_made_lazily(change: _Seen) -> bool:
+    """Tell something that a module made the first time it needed it, in the place of None."""
+    name = change.path.partition(":")[2]
+    lazy = change.kind == "rebound" and change.before is None and name.startswith("_") and "." not in name
+    return lazy and not is_plain(change.value)
 
 
 def _judge_local(group: list[_Seen]) -> list[Change]:

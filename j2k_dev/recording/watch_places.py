@@ -82,8 +82,10 @@ def _changed(places: Iterable[Place]) -> list[Place]:
     ]
 
 
-def is_machinery(module: str) -> bool:
+def is_machinery(module: Any) -> bool:
     """Tell modules in which changes are only looked for where the notebook's own text makes them."""
+    if not isinstance(module, str):  # a class may have anything for its __module__
+        return True
     return module in _MACHINERY or module.partition(".")[0] in _MACHINERY
 
 
@@ -100,8 +102,9 @@ class Places:
             if self._modules.get(name) == id(module):
                 continue
             self._modules[name] = id(module)
-            if isinstance(module, types.ModuleType) and not is_machinery(name):
-                self._add_module(name, module)
+            holds: Any = module  # whatever somebody put into sys.modules
+            if isinstance(holds, types.ModuleType) and not is_machinery(name):
+                self._add_module(name, holds)
 
     def refresh(self) -> None:
         """Take everything as it is for what was there."""

@@ -93,6 +93,15 @@ class Lab:
             folder.mkdir(exist_ok=True)
         return LocalEngine(Start(self.root / "gates")).run(self.request(**changes), self._hear)
 
+    @contextmanager
+    def command(self) -> Iterator[subprocess.Popen[bytes]]:
+        """Run in a process of its own, as the command does."""
+        with subprocess.Popen([sys.executable, __file__, self.root], env=Start(self.root / "gates").env()) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
     def _hear(self, event: Event) -> None:
         with self._news:
             self.told.append(event)
@@ -434,6 +443,7 @@ def test_a_parent_that_keeps_dying_fails_the_run_by_name(lab: Lab) -> None:
                 if attempt < 3:
                     lab.put_gates("cell-2")
                 child = lab.child("stage-2", attempt)
+                lab.wait_for("cell-started", "stage-2", attempt)
                 kill(lab.parent_of(child))
                 lab.wait_for_end_of(child)
         results = run.result(DEADLINE)
@@ -466,11 +476,10 @@ def test_an_interpreter_that_can_not_start_is_named_with_its_last_words(lab: Lab
 def test_killing_j2k_itself_ends_everything_and_the_next_command_finishes_the_run(lab: Lab, gate: str) -> None:
     lab.does["1"] = "leave-processes"
     lab.put_gates(gate)
-    command = subprocess.Popen([sys.executable, __file__, lab.root], env=Start(lab.root / "gates").env())
-    with lab.stopped_at(gate):
+    with lab.command() as command, lab.stopped_at(gate):
         command.kill()
         command.wait()
-        wait_until(lambda: not set(lab.processes()) - {command.pid}, lambda: f"left behind: {lab.processes()}")
+        lab.check_nothing_is_left_running()
     lab.check_chain(lab.run())
     assert [s for s, _ in lab.executions() if s == "stage-3"] == ["stage-3"]
 
@@ -478,10 +487,10 @@ def test_killing_j2k_itself_ends_everything_and_the_next_command_finishes_the_ru
 def test_interrupting_j2k_uses_up_no_attempts(lab: Lab) -> None:
     for _ in range(4):
         lab.put_gates("cell-0")
-        command = subprocess.Popen([sys.executable, __file__, lab.root], env=Start(lab.root / "gates").env())
-        with lab.stopped_at("cell-0"):
+        with lab.command() as command, lab.stopped_at("cell-0"):
             command.kill()
             command.wait()
+            lab.check_nothing_is_left_running()
     results = lab.run()
     lab.check_chain(results)
     assert results[0].attempt == 5

@@ -37,7 +37,7 @@ def processes() -> Iterator[Callable[[Any], Any]]:
 
 @pytest.fixture
 def relay(processes: Callable[[Any], Any], tmp_path: Path) -> Ask:
-    """Return what the watcher noticed as {path: (kind, carried, refused)} and what the probe printed after a hand-over."""
+    """Return what the watcher noticed, {path: (kind, carried, refused)}, and what the probe printed afterwards."""
 
     def run(*cells: str, probe: str) -> tuple[dict[str, tuple[str, bool, bool]], str]:
         answer = processes({"cells": cells, "probe": [probe], "watch": True, "folder": str(tmp_path)})

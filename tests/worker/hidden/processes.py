@@ -40,7 +40,7 @@ def in_process(work: Any, *arguments: Any) -> Any:
         except BaseException:  # noqa: BLE001 - the test shows it
             answer = {"failed": traceback.format_exc()}
         with os.fdopen(writing, "w") as file:
-            json.dump(answer, file)
+            json.dump(answer, file, default=repr)
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as file:

@@ -25,7 +25,7 @@ from j2k_dev.worker.files import FileManifest, WorkLock, changes, manifest_from_
 from j2k_dev.worker.hidden import CARRIERS, note_start
 from j2k_dev.worker.liveness import alive, peak_bytes, reset_peak
 from j2k_dev.worker.shell import CellRun, NotebookShell, start_shell
-from j2k_dev.worker.snapshot import variables
+from j2k_dev.worker.snapshot import hidden_obstacles, variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,7 +40,7 @@ class Recorder:
         self._spec = spec
         self._report = report
         self._shell: NotebookShell = start_shell()
-        note_start(self._shell.ip, CARRIERS)
+        self._shell.within(note_start, self._shell.ip, CARRIERS)
         self._store = BlobStore(Path(spec.exchange) / "blobs")
         self._files: FileManifest = manifest_from_json(Path(spec.inputs).read_bytes())
         self._prints = Fingerprints()
@@ -84,7 +84,8 @@ class Recorder:
         self._tell("cell-finished", cell=cell.index, seconds=run.wall_seconds)
         files = self._file_uses()  # before anything else here opens one
         named = {*analysis.reads, *analysis.binds, *analysis.words}
-        changed, live = self._prints.after_cell(cell.index, variables(self._shell.ip), named, self._seconds)
+        live = variables(self._shell.ip)
+        changed, live_now = self._shell.within(self._prints.after_cell, cell.index, live, named, self._seconds)
         record = CellRecord(
             index=cell.index,
             execution_count=run.execution_count,
@@ -100,7 +101,7 @@ class Recorder:
             analysis=analysis,
             error=self._error(cell, run),
         )
-        boundary = Boundary(cell.index, live, sum(variable.bytes for variable in live), self._obstacles(cell))
+        boundary = Boundary(cell.index, live_now, sum(each.bytes for each in live_now), self._obstacles(cell))
         return record, boundary
 
     def _analysis(self, cell: CellSource) -> CellAnalysis:
@@ -128,7 +129,8 @@ class Recorder:
         noted = self._watcher.after_cell(cell.source)
         self._changes.update(dict.fromkeys(change.path for change in noted if change.carried))
         refused = tuple(f"{change.path} was changed and can't be handed over" for change in noted if change.refused)
-        return (*refused, *alive(self._shell))
+        hidden = self._shell.within(hidden_obstacles, self._shell.ip, CARRIERS)
+        return (*refused, *alive(self._shell), *hidden)
 
     def _error(self, cell: CellSource, run: CellRun) -> CellError | None:
         if self._shell.ip.exit_now:

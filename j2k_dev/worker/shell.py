@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import contextvars
 import functools
 import getpass
 import os
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import ipykernel_launcher
 from ipykernel import eventloops
@@ -29,8 +30,9 @@ from j2k_dev.worker.outputs import Collector, Output
 from j2k_dev.worker.streams import Descriptor, OutStream
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
+T = TypeVar("T")
 INLINE_BACKEND = "module://matplotlib_inline.backend_inline"
 
 
@@ -89,14 +91,19 @@ class NotebookShell:
     collector: Collector
     loop: asyncio.AbstractEventLoop
     streams: tuple[OutStream, OutStream]
+    context: contextvars.Context
+
+    def within(self, function: Callable[..., T], *args: Any) -> T:
+        """Call a function where cells run: what a cell sets in a context variable lasts, as in the kernel."""
+        return self.context.run(function, *args)
 
     def run(self, source: str, index: int, cell_id: str | None = None) -> CellRun:
         """Run a cell as Jupyter's kernel does and return its outputs."""
+        self._flush()
         self.collector.start(index)
         wall, cpu = time.perf_counter(), time.process_time()
-        outcome = self.loop.run_until_complete(self._execute(source, cell_id))
-        for stream in self.streams:
-            stream.flush()
+        outcome = self._outcome(source, cell_id)
+        self._flush()
         self.ip.payload_manager.clear_payload()
         return CellRun(
             outputs=self.collector.finished(index),
@@ -106,11 +113,29 @@ class NotebookShell:
             error=self._error(index, outcome),
         )
 
-    async def _execute(self, source: str, cell_id: str | None) -> Any:
-        """Follow ``IPythonKernel.do_execute``: top-level await in the loop, everything else as a plain call in it."""
-        transformed, broken = self._transform(source)
-        if not self.ip.should_run_async(source, transformed_cell=transformed, preprocessing_exc_tuple=broken):
-            return self.ip.run_cell(source, store_history=True, cell_id=cell_id)
+    def _flush(self) -> None:
+        for stream in self.streams:
+            stream.flush()
+
+    def _outcome(self, source: str, cell_id: str | None) -> Any:
+        """Follow ``IPythonKernel.do_execute``: top-level await in a task, all else as a plain call in the loop."""
+        transformed, broken = self.within(self._transform, source)
+        if self.ip.should_run_async(source, transformed_cell=transformed, preprocessing_exc_tuple=broken):
+            awaited = self._awaited(source, transformed, broken, cell_id)
+            return self.loop.run_until_complete(self.within(self.loop.create_task, awaited))
+        outcomes: list[Any] = []
+
+        def call() -> None:
+            try:
+                outcomes.append(self.ip.run_cell(source, store_history=True, cell_id=cell_id))
+            finally:
+                self.loop.stop()
+
+        self.loop.call_soon(call, context=self.context)
+        self.loop.run_forever()
+        return outcomes[0]
+
+    async def _awaited(self, source: str, transformed: str, broken: Any, cell_id: str | None) -> Any:
         running: Coroutine[Any, Any, Any] = self.ip.run_cell_async(
             source, store_history=True, transformed_cell=transformed, preprocessing_exc_tuple=broken, cell_id=cell_id
         )
@@ -150,7 +175,7 @@ def start_shell() -> NotebookShell:
     _refuse_stdin()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    return NotebookShell(ip, collector, loop, streams)
+    return NotebookShell(ip, collector, loop, streams, contextvars.copy_context())
 
 
 def _instance(session: CollectingSession) -> ZMQInteractiveShell:

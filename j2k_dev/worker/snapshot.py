@@ -12,14 +12,17 @@ import hashlib
 import io
 import json
 import pickle
+import re
 import struct
 import sys
 import types
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from j2k_dev.model.errors import Refused
 from j2k_dev.worker.atomic import publish
 from j2k_dev.worker.blobs import BlobDamaged, BlobRef, BlobStore
+from j2k_dev.worker.hidden.history import OUTPUTS, guarded_outputs
 from j2k_dev.worker.state.pickler import StatePickler, StateUnpickler, notebook_namespace
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ OUT_OF_BAND = 1 << 16
 _LENGTH = struct.Struct(">Q")
 
 # What every notebook's namespace has from the start; IPython's own names travel as hidden state.
+_HISTORY = re.compile(r"_i?\d+")
 _GIVEN = {
     "__name__", "__doc__", "__package__", "__loader__", "__spec__", "__builtin__", "__builtins__", "_ih", "_oh", "_dh",
     "In", "Out", "get_ipython", "exit", "quit", "open", "_", "__", "___", "_i", "_ii", "_iii",
@@ -77,12 +81,8 @@ def variables(shell: InteractiveShell) -> dict[str, Any]:
         name: value
         for name, value in list(shell.user_ns.items())
         if not (name in _GIVEN and (name not in given or given[name] is value or name.startswith("_")))
-        and not _is_history(name)
+        and not (name in given and given[name] is value and _HISTORY.fullmatch(name))
     }
-
-
-def _is_history(name: str) -> bool:
-    return name.startswith("_i") and name[2:].isdigit()
 
 
 def take(
@@ -93,7 +93,26 @@ def take(
     files: Mapping[str, Any],
     leave_out: Iterable[str] = (),
 ) -> Snapshot:
-    """Write down the live state and publish it; raise CannotHandOver for the first thing that can't travel."""
+    """Write down the live state and publish it; raise CannotHandOver for the first thing that can't travel.
+
+    What was shown (``Out``, ``_3``) and can't travel is replaced by something that says so when it is used.
+    """
+    try:
+        return _take(shell, carriers, store, folder, files, leave_out)
+    except CannotHandOver as error:
+        if error.name != OUTPUTS:
+            raise
+    return _take(shell, guarded_outputs(carriers, pickles), store, folder, files, leave_out)
+
+
+def _take(
+    shell: InteractiveShell,
+    carriers: Sequence[Carrier],
+    store: BlobStore,
+    folder: Path,
+    files: Mapping[str, Any],
+    leave_out: Iterable[str],
+) -> Snapshot:
     writer = _Writer(store)
     live = variables(shell)
     for name in leave_out:
@@ -107,11 +126,49 @@ def take(
     return writer.publish(folder, Header(before, records, after, list(live), blobs, dict(files)))
 
 
+def pickles(value: Any) -> bool:
+    """Tell whether something can be written down, by trying."""
+    try:
+        StatePickler(_Nowhere(), lambda _buffer: False).dump(value)
+    except Exception:  # noqa: BLE001 - whatever a notebook's class raises, it can't
+        return False
+    return True
+
+
+class _Nowhere:
+    def write(self, data: bytes) -> int:
+        return len(data)
+
+
+def hidden_obstacles(shell: InteractiveShell, carriers: Sequence[Carrier]) -> tuple[str, ...]:
+    """Name the hidden state that can't be written down; what was shown never keeps the rest from travelling."""
+    reasons = (_obstacle(shell, carrier) for carrier in carriers if f"state of {carrier.name}" != OUTPUTS)
+    return tuple(reason for reason in reasons if reason)
+
+
+def _obstacle(shell: InteractiveShell, carrier: Carrier) -> str:
+    try:
+        StatePickler(_Nowhere(), lambda _buffer: False).dump(captured(carrier, shell))
+    except CannotHandOver as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001 - as in pickles
+        return f"state of {carrier.name}: {_reason(error)}"
+    return ""
+
+
 def _rank(value: Any) -> int:
     """Load modules first, then functions and classes: what loading the rest may call."""
     if isinstance(value, types.ModuleType):
         return 0
     return 1 if isinstance(value, (type, types.FunctionType)) else 2
+
+
+def captured(carrier: Carrier, shell: InteractiveShell) -> Any:
+    """Return what a carrier captures; raise CannotHandOver where it refuses."""
+    try:
+        return carrier.capture(shell)
+    except Refused as error:
+        raise CannotHandOver(f"state of {carrier.name}", error.message) from error
 
 
 class _Writer:
@@ -141,7 +198,7 @@ class _Writer:
     def hidden(self, when: str, shell: InteractiveShell, carriers: Sequence[Carrier]) -> list[str]:
         names = []
         for carrier in carriers:
-            if carrier.when == when and (value := carrier.capture(shell)) is not None:
+            if carrier.when == when and (value := captured(carrier, shell)) is not None:
                 self.record(f"state of {carrier.name}", value)
                 names.append(carrier.name)
         return names

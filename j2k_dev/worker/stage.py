@@ -24,6 +24,7 @@ from j2k_dev.worker.liveness import alive, peak_bytes, reset_peak
 from j2k_dev.worker.shell import NotebookShell, start_shell
 from j2k_dev.worker.snapshot import CannotHandOver, Restorer, import_modules, take
 from j2k_dev.worker.spec import StageSpec
+from j2k_dev.worker.state.library import library_index
 
 if TYPE_CHECKING:
     from j2k_dev.model.recording import CellError
@@ -36,8 +37,9 @@ def prepare(spec: StageSpec | dict[str, Any]) -> Callable[[Message, Progress], S
     stage = spec if isinstance(spec, StageSpec) else from_plain(StageSpec, spec)
     shell = start_shell()
     hidden = (*CARRIERS, library_changes(stage.changes), *_displays(shell))
-    note_start(shell.ip, hidden)
+    shell.within(note_start, shell.ip, hidden)
     _import_libraries(stage)
+    library_index().refresh()
     return _Execution(stage, shell, hidden)
 
 
@@ -76,7 +78,7 @@ class _Execution:
         started = time.perf_counter()
         with WorkLock(Path(self._spec.work)):
             try:
-                self._restore(message)
+                self._shell.within(self._restore, message)
             except CannotHandOver as error:
                 return self._refused(message, (), started, f"the state can't be read back: {error}")
             restored = time.perf_counter()
@@ -146,7 +148,9 @@ class _Execution:
         for obstacle in alive(self._shell):
             raise CannotHandOver("what still runs", obstacle)
         pruned = self._spec.stage.pruned
-        snapshot = take(self._shell.ip, self._hidden, self._store, self._snapshots, {"manifest": files}, pruned)
+        snapshot = self._shell.within(
+            take, self._shell.ip, self._hidden, self._store, self._snapshots, {"manifest": files}, pruned
+        )
         return replace(result, snapshot=snapshot.sha256, snapshot_bytes=snapshot.bytes)
 
     def _refused(self, message: Message, cells: tuple[CellOutput, ...], started: float, reason: str) -> StageResult:

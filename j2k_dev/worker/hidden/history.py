@@ -6,16 +6,20 @@ What was shown has a carrier of its own, number by number, so that an object tha
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from j2k_dev.worker.hidden.carrier import Carrier, start_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from IPython.core.interactiveshell import InteractiveShell
 
 _TRAITS = ("_i00", "_i", "_ii", "_iii")
 _INPUT_NAME = re.compile(r"_i\d*|_ii|_iii")
 _OUTPUT_NAME = re.compile(r"_\d+")
+OUTPUTS = "state of outputs"
 _UNDERSCORES = ("_", "__", "___")
 
 
@@ -66,6 +70,46 @@ def _capture_outputs(shell: InteractiveShell) -> Any:
         "hidden": [name for name in _UNDERSCORES if name in shell.user_ns_hidden],
     }
     return carried if carried["shown"] or any(not _is_empty(value) for value in carried["lines"].values()) else None
+
+
+class NotHandedOver:
+    """Stands for something that was shown and can't travel: whoever uses it hears why."""
+
+    def __init__(self, kind: str) -> None:
+        object.__setattr__(self, "_kind", kind)
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in {"__class__", "__reduce_ex__", "__reduce__", "__getstate__", "__dict__"}:
+            return object.__getattribute__(self, name)
+        raise RuntimeError(f"the {object.__getattribute__(self, '_kind')} shown earlier can't be handed over")
+
+    def __repr__(self) -> str:
+        return str(self.missing)
+
+    def __reduce__(self) -> Any:
+        return NotHandedOver, (object.__getattribute__(self, "_kind"),)
+
+
+def guarded_outputs(carriers: Sequence[Carrier], can_travel: Callable[[Any], bool]) -> tuple[Carrier, ...]:
+    """Return the carriers with one for outputs that replaces what can't travel."""
+
+    def capture(shell: InteractiveShell) -> Any:
+        carried = _capture_outputs(shell) or {}
+        guards: dict[int, Any] = {}
+        for held in carried.values():
+            if isinstance(held, dict):
+                held.update({key: _guarded(value, can_travel, guards) for key, value in held.items()})
+        return carried or None
+
+    return tuple(
+        replace(carrier, capture=capture) if f"state of {carrier.name}" == OUTPUTS else carrier for carrier in carriers
+    )
+
+
+def _guarded(value: Any, can_travel: Callable[[Any], bool], guards: dict[int, Any]) -> Any:
+    if id(value) not in guards:
+        guards[id(value)] = value if can_travel(value) else NotHandedOver(type(value).__qualname__)
+    return guards[id(value)]
 
 
 def _is_empty(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import copyreg
 import csv
 import gc
 import io
@@ -116,6 +117,28 @@ def set_exception(error: BaseException, state: tuple[Any, ...]) -> None:
     """Give an exception its attributes and what it came from; the traceback stays behind."""
     attributes, error.__cause__, error.__context__, error.__suppress_context__ = state
     vars(error).update(attributes)
+
+
+def reduce_guarded(value: Any) -> Any:
+    """Reduce an instance whose class has ``__getattr__`` so that nothing is asked of it before it has its state."""
+    reduced = value.__reduce_ex__(4)
+    if not isinstance(reduced, tuple) or reduced[0] is not copyreg.__newobj__:  # type: ignore[attr-defined]  # no stub
+        return NotImplemented
+    function, arguments, state, items, pairs = (*reduced, *[None] * 5)[:5]
+    return function, arguments, state, items, pairs, set_guarded
+
+
+def set_guarded(value: Any, state: Any) -> None:
+    """Give an instance its state without asking it for ``__setstate__``."""
+    kind = type(value)
+    if hasattr(kind, "__setstate__"):
+        kind.__setstate__(value, state)
+        return
+    attributes, slots = state if isinstance(state, tuple) else (state, None)
+    if attributes:
+        object.__getattribute__(value, "__dict__").update(attributes)
+    for name, content in (slots or {}).items():
+        object.__setattr__(value, name, content)
 
 
 def reduce_file(file: Any) -> Reduced:

@@ -44,7 +44,7 @@ _REDUCERS: dict[type, Any] = {
 }
 
 
-_HIDDEN = (logging.Handler, contextvars.ContextVar, Magics, io.TextIOBase)
+_HIDDEN = (logging.Handler, contextvars.ContextVar, contextvars.Token, Magics, io.TextIOBase)
 
 
 def notebook_namespace() -> dict[str, Any]:
@@ -94,8 +94,8 @@ class StatePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ha
         reducer = self._reducers.get(kind)
         if reducer is not None:
             return reducer(obj)
-        if isinstance(obj, BaseException) and kind.__module__ == "__main__":
-            return natives.reduce_exception(obj)
+        if kind.__module__ == "__main__":
+            return _reduce_instance(obj)
         return reduce_hidden(obj) if issubclass(kind, _HIDDEN) else NotImplemented
 
     def _reduce_type(self, kind: type) -> Any:
@@ -111,9 +111,18 @@ class StatePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ha
 
 
 def _reduce_function(function: types.FunctionType) -> Any:
-    if cloudpickle.cloudpickle._should_pickle_by_reference(function):  # noqa: SLF001 - cloudpickle has no public parts
+    by_name = cloudpickle.cloudpickle._should_pickle_by_reference(function)  # noqa: SLF001 - cloudpickle has no public parts
+    # What a library compiles while it runs is found by name here, and not in the next process.
+    if by_name and not function.__code__.co_filename.startswith("<"):
         return NotImplemented
     return reduce_function(function)
+
+
+def _reduce_instance(value: Any) -> Any:
+    """Reduce an instance of one of the notebook's own classes."""
+    if isinstance(value, BaseException):
+        return natives.reduce_exception(value)
+    return natives.reduce_guarded(value) if hasattr(type(value), "__getattr__") else NotImplemented
 
 
 class StateUnpickler(pickle.Unpickler):

@@ -25,15 +25,15 @@ folder, snapshot, cells = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3]
 os.chdir(folder / "work")
 store = BlobStore(folder / "blobs")
 shell = start_shell()
-note_start(shell.ip, CARRIERS)
+shell.within(note_start, shell.ip, CARRIERS)
 if snapshot:
     restorer = Restorer(folder / "snapshots" / snapshot, store)
-    restorer.before(shell.ip, CARRIERS)
-    restorer.variables(shell.ip)
-    restorer.after(shell.ip, CARRIERS)
+    shell.within(restorer.before, shell.ip, CARRIERS)
+    shell.within(restorer.variables, shell.ip)
+    shell.within(restorer.after, shell.ip, CARRIERS)
 runs = [shell.run(source, index) for index, source in enumerate(cells)]
 try:
-    taken, refused = take(shell.ip, CARRIERS, store, folder / "snapshots", {}).sha256, ""
+    taken, refused = shell.within(take, shell.ip, CARRIERS, store, folder / "snapshots", {}).sha256, ""
 except CannotHandOver as error:
     taken, refused = "", str(error)
 answer = {"snapshot": taken, "refused": refused, "outputs": [run.outputs for run in runs]}

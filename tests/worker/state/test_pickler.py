@@ -237,6 +237,31 @@ CASES = {
         "print(m.groups(), m.span(), [n.group() for n in ms], ms[1].start())",
         "('b', 'c') (1, 3) ['x', 'y', 'z'] 1",
     ),
+    "a class with __getattr__ of its own is loaded without being asked": (
+        """
+        class P:
+            def __init__(self): self.inner = [1]
+            def __getattr__(self, n): return getattr(self.inner, n)
+        p = P()
+        """,
+        "p.append(2); print(p.inner)",
+        "[1, 2]",
+    ),
+    "what was set in a context stays set": (
+        "import decimal, numpy as np; decimal.getcontext().prec = 5; np.set_printoptions(precision=2)",
+        "print(decimal.Decimal(1) / 3, np.array([1.23456]))",
+        "0.33333 [1.23]",
+    ),
+    "what was shown and can't travel says so when it is used": (
+        "(i for i in range(3))",
+        "try: next(_1)\nexcept (RuntimeError, TypeError) as error: print(type(error).__name__, len(Out), Out[1] is _1)",
+        "TypeError 1 True",
+    ),
+    "what was shown is still there": (
+        "[1, 2]",
+        "print(_1, Out[1] is _1 is _, In[1])",
+        "[1, 2] True [1, 2]",
+    ),
     "a closed file is closed": (
         "f = open('f.txt', 'w'); f.close()",
         "print(f.closed, f.name)",

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 
 from j2k_dev.model.errors import BadInput, Refused
 from j2k_dev.worker.files import BlobStore, FileEntry, FileManifest, in_parallel, store_file, watch_originals
-from j2k_dev.worker.files_memo import Memo
-from j2k_dev.worker.files_tree import CONTROL, Found, hard_links, machinery, special_kind
+from j2k_dev.worker.files.memo import Memo
+from j2k_dev.worker.files.tree import CONTROL, Found, hard_links, machinery, special_kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from j2k_dev.model.errors import MachineryFailed
-from j2k_dev.worker.files_tree import control_folder
+from j2k_dev.worker.files.tree import control_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,15 +13,15 @@ import stat
 from typing import TYPE_CHECKING
 
 from j2k_dev.model.errors import MachineryFailed
-from j2k_dev.worker.files_memo import Memo
-from j2k_dev.worker.files_tree import Tree, control_folder, granted, hard_links, machinery, walk
+from j2k_dev.worker.files.memo import Memo
+from j2k_dev.worker.files.tree import Tree, control_folder, granted, hard_links, machinery, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from io import FileIO
     from pathlib import Path
 
-    from j2k_dev.worker.files_manifest import BlobStore, FileEntry, FileManifest
+    from j2k_dev.worker.files.manifest import BlobStore, FileEntry, FileManifest
 
 _CHUNK = 1 << 20
 _KINDS = {"file": stat.S_ISREG, "dir": stat.S_ISDIR, "symlink": stat.S_ISLNK}

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from j2k_dev.model.errors import Refused
-from j2k_dev.worker.files_layout import hash_file, materialise
-from j2k_dev.worker.files_lock import WorkLock
-from j2k_dev.worker.files_manifest import (
+from j2k_dev.worker.files.layout import hash_file, materialise
+from j2k_dev.worker.files.lock import WorkLock
+from j2k_dev.worker.files.manifest import (
     BlobStore,
     FileEntry,
     FileManifest,
@@ -27,8 +27,8 @@ from j2k_dev.worker.files_manifest import (
     manifest_from_json,
     manifest_to_json,
 )
-from j2k_dev.worker.files_memo import Memo, Stamp, stamp_of
-from j2k_dev.worker.files_tree import Tree, control_folder, granted, hard_links, machinery, refuse_special, walk
+from j2k_dev.worker.files.memo import Memo, Stamp, stamp_of
+from j2k_dev.worker.files.tree import Tree, control_folder, granted, hard_links, machinery, refuse_special, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -157,7 +157,7 @@ class Places:
         for name, value in place.copy.items():
             if name in IGNORED:
                 continue
-            if type(value) in CONTAINERS or (isinstance(value, CONTAINERS) and outer):
+            if type(value) in CONTAINERS or (outer and _is_plain_container(value)):
                 self._add(f"{place.path}{name}", place.module, value, _shape(value))
             elif outer:
                 self._add_inner(f"{place.path}{name}.", place.module, value)
@@ -179,6 +179,13 @@ class Places:
             place.refresh()
             self._places[id(kind)] = place
             self._add_held(place)
+
+
+def _is_plain_container(value: Any) -> bool:
+    """Tell a container that runs no code of its class when it is looked at: some warn, some load things."""
+    base = next((kind for kind in CONTAINERS if isinstance(value, kind)), None)
+    asked = ("__iter__", "__getitem__", "__len__", "items", "keys", "values", "copy")
+    return base is not None and all(getattr(type(value), n, None) is getattr(base, n, None) for n in asked)
 
 
 def _shape(value: Any) -> Literal["dict", "list", "table"]:

@@ -15,13 +15,14 @@ import os
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import ipykernel_launcher
-from ipykernel import eventloops
+from ipykernel import eventloops, zmqshell
 from ipykernel.compiler import XCachingCompiler
+from ipykernel.kernelbase import Kernel
 from ipykernel.zmqshell import ZMQInteractiveShell
-from IPython.core.error import StdinNotImplementedError, UsageError
+from IPython.core.error import UsageError
 from jupyter_client.session import Session
 from traitlets.config import Config
 
@@ -54,10 +55,10 @@ class CollectingSession(Session):  # type: ignore[misc]  # jupyter_client has no
 
     def send(self, _socket: Any, message: Any, content: Any = None, *_args: Any, **_kwargs: Any) -> Any:
         """Hand a message of the kernel protocol to the collector."""
-        if isinstance(message, dict):
-            self.collector.message(message["header"]["msg_type"], message["content"])
-        else:
-            self.collector.message(message, content or {})
+        if not isinstance(message, dict):
+            message = self.msg(message, content)
+        # As it would arrive: bytes (of images) in base64, dates as text.
+        self.collector.message(message["header"]["msg_type"], self.unpack(self.pack(message["content"])))
         return message
 
 
@@ -65,6 +66,10 @@ class KernelStandIn:
     """What notebooks and libraries ask of ``get_ipython().kernel``."""
 
     eventloop = None
+    iopub_socket = None
+    _allow_stdin = False
+    raw_input = Kernel.raw_input
+    getpass = Kernel.getpass
 
     def __init__(self, session: CollectingSession) -> None:
         self.session = session
@@ -172,7 +177,7 @@ def start_shell() -> NotebookShell:
     os.environ.setdefault("MPLBACKEND", INLINE_BACKEND)
     ip = _instance(session)
     streams = _redirect(collector)
-    _refuse_stdin()
+    _refuse_stdin(ip.kernel)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     return NotebookShell(ip, collector, loop, streams, contextvars.copy_context())
@@ -190,6 +195,7 @@ def _instance(session: CollectingSession) -> ZMQInteractiveShell:
     ip.displayhook.topic = b"execute_result"
     ip.display_pub.session = session
     ip.enable_gui = functools.partial(_enable_gui, ip, kernel)
+    zmqshell.connect_qtconsole = lambda *_args, **_kwargs: None  # there is no desktop to open a window on
     sys.displayhook = ip.displayhook
     sys.argv[:] = [ipykernel_launcher.__file__, "-f", "kernel-j2k.json"]
     return ip
@@ -213,14 +219,10 @@ def _redirect(collector: Collector) -> tuple[OutStream, OutStream]:
     return streams
 
 
-def _refuse_stdin() -> None:
-    message = "raw_input was called, but this frontend does not support input requests."
-
-    def refuse(*_args: Any, **_kwargs: Any) -> NoReturn:
-        raise StdinNotImplementedError(message)
-
+def _refuse_stdin(kernel: KernelStandIn) -> None:
+    """Answer ``input()`` as the kernel does when nobody can be asked."""
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    builtins.input = refuse
-    getpass.getpass = refuse
+    builtins.input = kernel.raw_input
+    getpass.getpass = kernel.getpass

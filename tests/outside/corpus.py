@@ -77,7 +77,7 @@ class Home:
     @classmethod
     def for_requirements(cls, requirements: Path = HERE / "requirements.txt") -> Home:
         """Name the folder by what is built in it."""
-        made_from = requirements.read_bytes() + platform.python_version().encode() + sys.executable.encode()
+        made_from = requirements.read_bytes() + f"{platform.python_version()} {sys.base_prefix}".encode()
         return cls(cache_folder() / hashlib.sha256(made_from).hexdigest()[:16])
 
     @property

@@ -166,7 +166,22 @@ def _restore_own(shell: InteractiveShell, carried: Any) -> None:
     shell.meta.update(meta)
 
 
+def _read_config(shell: InteractiveShell) -> dict[str, dict[str, Any]]:
+    return {part: dict(settings) for part, settings in shell.config.items()}
+
+
+def _capture_config(shell: InteractiveShell) -> Any:
+    """Capture what ``%config`` set for parts that are not there yet: matplotlib's, before it is imported."""
+    start, now = start_of(shell, "config"), _read_config(shell)
+    return {part: settings for part, settings in now.items() if settings != start.get(part)} or None
+
+
+def _restore_config(shell: InteractiveShell, carried: dict[str, dict[str, Any]]) -> None:
+    shell.config.merge(carried)
+
+
 CARRIERS = (
+    Carrier("config", _capture_config, _restore_config, "before", _read_config),
     Carrier("configuration", _capture, _restore, "after", _read),
     Carrier("shell classes", _capture_classes, _restore_classes, "after", _read_classes),
     Carrier("formatter objects", _capture_formatters, _restore_formatters, "after", _read_formatters),

@@ -1,4 +1,7 @@
-"""Dataclasses to plain JSON values and back, strictly: an unknown or missing field is an error that names itself."""
+"""Dataclasses to plain JSON values and back, strictly: an unknown or missing field is an error that names itself.
+
+A builder is made once for each type. Builders know no places; what does not fit says where on the way back up.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +9,48 @@ import dataclasses
 import functools
 import types
 import typing
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+Builder = Callable[[Any], Any]
 
 
 class CodecError(ValueError):
-    """A JSON value that does not fit the dataclass it should become."""
+    """A JSON value that does not fit the dataclass it should become; ``place`` is the path to it."""
+
+    def __init__(self, problem: str, place: str = "") -> None:
+        super().__init__(problem, place)
+        self.problem = problem
+        self.place = place
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.problem}"
+
+    def below(self, place: str) -> CodecError:
+        """Return the same error, seen from one level up."""
+        return CodecError(self.problem, place + self.place)
 
 
 def to_plain(value: Any) -> Any:
     """Turn dataclasses, tuples and mappings into what ``json.dumps`` takes, without copying leaves."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {name: to_plain(getattr(value, name)) for name in _field_types(type(value))}
+    if isinstance(value, (str, int, float, bool, type(None))):
+        return value
     if isinstance(value, (list, tuple)):
         return [to_plain(item) for item in value]
     if isinstance(value, dict):
         return {str(key): to_plain(item) for key, item in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {name: to_plain(getattr(value, name)) for name in _field_types(type(value))}
     return value
 
 
-def from_plain(kind: type[T], plain: Any, where: str = "") -> T:
+def from_plain(kind: type[T], plain: Any) -> T:
     """Build ``kind`` from what ``json.loads`` gave; raise CodecError with the path of the first misfit."""
-    return typing.cast("T", _build(kind, plain, where or kind.__name__))
+    try:
+        return typing.cast("T", _builder(typing.cast("typing.Hashable", kind))(plain))
+    except CodecError as error:
+        raise error.below(kind.__name__) from None
 
 
 @functools.cache
@@ -37,55 +59,85 @@ def _field_types(kind: type) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
-def _build(kind: Any, plain: Any, where: str) -> Any:
+@functools.cache
+def _builder(kind: Any) -> Builder:
     if kind is Any:
-        return plain
-    if typing.get_origin(kind) is not None:
-        return _build_generic(typing.get_origin(kind), typing.get_args(kind), plain, where)
+        return lambda plain: plain
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is not None:
+        return _generic(origin, arguments)
     if dataclasses.is_dataclass(kind):
-        return _build_dataclass(typing.cast("type", kind), plain, where)
-    if kind is float and type(plain) is int:
-        return float(plain)
-    return _checked(plain, where, type(plain) is kind)
+        return _dataclass(typing.cast("type", kind))
+    return _float if kind is float else _exactly(kind)
 
 
-def _build_generic(origin: Any, arguments: tuple[Any, ...], plain: Any, where: str) -> Any:
+def _generic(origin: Any, arguments: tuple[Any, ...]) -> Builder:
     if origin in (typing.Union, types.UnionType):
-        return _build_union(arguments, plain, where)
+        return _optional(arguments)
     if origin is tuple:
-        return tuple(_build(arguments[0], item, f"{where}[{i}]") for i, item in _items(plain, where))
+        return _tuple(_builder(arguments[0]))
     if origin is dict:
-        checked = _checked(plain, where, isinstance(plain, dict))
-        return {key: _build(arguments[1], item, f"{where}.{key}") for key, item in checked.items()}
-    assert origin is typing.Literal, f"{where}: the codec does not know {origin}"
-    return _checked(plain, where, isinstance(plain, str) and plain in arguments)
+        return _dict(_builder(arguments[1]))
+    assert origin is typing.Literal, f"the codec does not know {origin}"
+    return lambda plain: plain if isinstance(plain, str) and plain in arguments else _misfit(plain)
 
 
-def _build_union(options: tuple[Any, ...], plain: Any, where: str) -> Any:
-    if plain is None and type(None) in options:
-        return None
-    (option,) = [option for option in options if option is not type(None)]
-    return _build(option, plain, where)
+def _exactly(kind: type) -> Builder:
+    return lambda plain: plain if type(plain) is kind else _misfit(plain)
 
 
-def _build_dataclass(kind: type, plain: Any, where: str) -> Any:
-    fields = _field_types(kind)
-    given = _checked(plain, where, isinstance(plain, dict))
-    unknown = sorted(set(given) - set(fields))
-    if unknown:
-        raise CodecError(f"{where}: unknown field {', '.join(unknown)}")
-    values = {name: _build(fields[name], item, f"{where}.{name}") for name, item in given.items()}
+def _float(plain: Any) -> float:
+    return float(plain) if type(plain) in (int, float) else _misfit(plain)
+
+
+def _optional(options: tuple[Any, ...]) -> Builder:
+    (build,) = [_builder(option) for option in options if option is not type(None)]
+    return lambda plain: None if plain is None else build(plain)
+
+
+def _tuple(build: Builder) -> Builder:
+    def tuple_of(plain: Any) -> tuple[Any, ...]:
+        if type(plain) is not list:
+            _misfit(plain)
+        return tuple(_at(build, item, f"[{number}]") for number, item in enumerate(plain))
+
+    return tuple_of
+
+
+def _dict(build: Builder) -> Builder:
+    def dict_of(plain: Any) -> dict[str, Any]:
+        if type(plain) is not dict:
+            _misfit(plain)
+        return {key: _at(build, item, f".{key}") for key, item in plain.items()}
+
+    return dict_of
+
+
+def _dataclass(kind: type) -> Builder:
+    builders: dict[str, Builder] = {}
+
+    def instance(plain: Any) -> Any:
+        if not builders:  # not before it is used: a dataclass may hold others of its kind
+            builders.update({name: _builder(hint) for name, hint in _field_types(kind).items()})
+        if type(plain) is not dict:
+            _misfit(plain)
+        if unknown := plain.keys() - builders.keys():
+            raise CodecError(f"unknown field {', '.join(sorted(unknown))}")
+        values = {name: _at(builders[name], item, f".{name}") for name, item in plain.items()}
+        try:
+            return kind(**values)
+        except TypeError as error:
+            raise CodecError(str(error)) from error
+
+    return instance
+
+
+def _at(build: Builder, item: Any, place: str) -> Any:
     try:
-        return kind(**values)
-    except TypeError as error:
-        raise CodecError(f"{where}: {error}") from error
+        return build(item)
+    except CodecError as error:
+        raise error.below(place) from None
 
 
-def _items(plain: Any, where: str) -> enumerate[Any]:
-    return enumerate(_checked(plain, where, isinstance(plain, list)))
-
-
-def _checked(plain: Any, where: str, fits: bool) -> Any:  # noqa: FBT001
-    if not fits:
-        raise CodecError(f"{where}: {plain!r:.80} does not fit")
-    return plain
+def _misfit(plain: Any) -> typing.NoReturn:
+    raise CodecError(f"{plain!r:.80} does not fit")

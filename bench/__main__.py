@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import again, handover, overhead, planning, whole_run
 from bench.machine import describe
-from bench.measure import Result, Setting
+from bench.measure import Result, Setting, WrongResult
 from bench.page import page
 from j2k_dev.model.codec import from_plain, to_plain
 
@@ -35,19 +35,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what is asked for, everything by default."""
     options = _parser().parse_args(arguments)
     names = options.names or list(BENCHMARKS)
+    results = {} if options.quick else _kept(options.results, names)
     with tempfile.TemporaryDirectory(prefix="j2k-bench-", dir=options.folder) as folder:
         setting = Setting(Path(folder), Path(sys.executable).parent, options.quick)
         _quiet_surroundings(setting)
         machine = describe(setting.folder)
-        results = {name: _measured(name, setting) for name in names}
-    if not options.quick:
-        results = _kept(options.results) | results
-        _keep(options.results, results, machine)
-    written = page([results[name] for name in BENCHMARKS if name in results], machine)
-    if not options.quick:
-        options.page.write_text(written, encoding="utf-8")
-    print(written)
-    return 0
+        for name in names:
+            if result := _measured(name, setting):
+                results[name] = result
+                _publish(options, results, machine)
+    print(_page(results, machine))
+    return 0 if set(names) <= set(results) else 1
+
+
+def _publish(options: argparse.Namespace, results: dict[str, Result], machine: dict[str, str]) -> None:
+    """Write what there is so far, so that nothing is lost where a later benchmark is interrupted."""
+    if options.quick:
+        return
+    plain = {"machine": machine, "results": {name: to_plain(result) for name, result in results.items()}}
+    options.results.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
+    options.page.write_text(_page(results, machine), encoding="utf-8")
+
+
+def _page(results: dict[str, Result], machine: dict[str, str]) -> str:
+    return page([results[name] for name in BENCHMARKS if name in results], machine)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,26 +80,32 @@ def _quiet_surroundings(setting: Setting) -> None:
     os.environ["IPYTHONDIR"] = str(setting.fresh("ipython"))
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
     os.environ["DO_NOT_TRACK"] = "1"
+    # Compiled modules are kept, as on most machines: else whoever has more modules would be measured compiling them.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
-def _measured(name: str, setting: Setting) -> Result:
+def _measured(name: str, setting: Setting) -> Result | None:
+    """Measure one benchmark; one whose commands fail, or give something wrong, has no numbers."""
     print(f"{name} …", file=sys.stderr, flush=True)
     started = time.monotonic()
-    result = BENCHMARKS[name](setting)
+    try:
+        result = BENCHMARKS[name](setting)
+    except WrongResult as error:
+        print(f"{name} FAILED: {error}", file=sys.stderr, flush=True)
+        return None
     return dataclasses.replace(result, seconds=time.monotonic() - started)
 
 
-def _kept(path: Path) -> dict[str, Result]:
-    """Read what was measured before, so that one benchmark can be run again by itself."""
+def _kept(path: Path, measured: Sequence[str]) -> dict[str, Result]:
+    """Read what was measured before and not now, so that one benchmark can be run again by itself."""
     if not path.exists():
         return {}
     plain: dict[str, Any] = json.loads(path.read_bytes())
-    return {name: from_plain(Result, result) for name, result in plain["results"].items() if name in BENCHMARKS}
-
-
-def _keep(path: Path, results: dict[str, Result], machine: dict[str, str]) -> None:
-    plain = {"machine": machine, "results": {name: to_plain(result) for name, result in results.items()}}
-    path.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
+    return {
+        name: from_plain(Result, result)
+        for name, result in plain["results"].items()
+        if name in BENCHMARKS and name not in measured
+    }
 
 
 if __name__ == "__main__":

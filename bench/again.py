@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import notebooks, pipeline
-from bench.measure import Aim, Result, Setting, in_turns, of, run
+from bench.measure import Aim, Result, Setting, WrongResult, in_turns, of, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,9 +68,9 @@ def _j2k(setting: Setting, notebook: Path, repetition: int) -> Mapping[str, floa
     edited, document = pipeline.call(setting, "up", notebook)
     last = document["stages"][-1]
     if first["verdict"] != "equal" or document["verdict"] != "equal":
-        raise ValueError(f"the runs are {first['verdict']} and {document['verdict']}")
+        raise WrongResult(f"the runs are {first['verdict']} and {document['verdict']}")
     if pipeline.stages_that_ran(document) != [last["name"]]:
-        raise ValueError(f"{pipeline.stages_that_ran(document)} ran, not only {last['name']}")
+        raise WrongResult(f"{pipeline.stages_that_ran(document)} ran, not only {last['name']}")
     recording = json.loads(
         (notebook.parent / ".j2k" / "recordings" / document["recording"] / "recording.json").read_bytes()
     )

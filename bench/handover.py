@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.handover_data import ARRAY_BYTES
 from bench.handover_ways import WAYS
-from bench.measure import Aim, Result, Series, Setting, in_turns, of, run
+from bench.measure import Aim, Result, Series, Setting, WrongResult, in_turns, of, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,7 +90,7 @@ def _hand_over(folder: Path, way: str, kind: str, named: str, repetition: int) -
     saved, loaded = (_side(way, action, kind, own) for action in ("save", "load"))
     shutil.rmtree(own)
     if saved["sum"] != loaded["sum"]:
-        raise ValueError(f"{way}: the {kind} that was loaded is not the one that was saved")
+        raise WrongResult(f"{way}: the {kind} that was loaded is not the one that was saved")
     found = {
         "first write": saved["write"],
         "load": loaded["load"],

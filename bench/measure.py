@@ -91,12 +91,12 @@ class Spent:
     output: str
 
 
-class CommandFailed(Exception):  # noqa: N818 - says what is the case
-    """A command that was to be measured failed: its numbers would mean nothing."""
+class WrongResult(Exception):  # noqa: N818 - says what is the case
+    """What was to be measured failed, or gave something else than it should: its numbers would mean nothing."""
 
 
 def run(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> Spent:
-    """Run a command to its end and measure it; raise CommandFailed with its output if it fails."""
+    """Run a command to its end and measure it; raise WrongResult with its output if it fails."""
     # Not in the command's folder: files beside a notebook are its inputs, and these would change each time.
     with tempfile.TemporaryFile() as errors:
         started = time.perf_counter()
@@ -113,7 +113,7 @@ def run(command: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None)
         if status != 0:
             errors.seek(0)
             told = output[-2000:] + errors.read().decode(errors="replace")[-4000:]
-            raise CommandFailed(f"{' '.join(command)} in {cwd} ended with {status}\n{told}")
+            raise WrongResult(f"{' '.join(command)} in {cwd} ended with {status}\n{told}")
     return Spent(wall, cpu, output)
 
 

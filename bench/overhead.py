@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import notebooks, pipeline
-from bench.measure import Aim, Result, Series, Setting, run
+from bench.measure import Aim, Result, Series, Setting, WrongResult, run
 from bench.peers.metaflow_flow import flow
 from j2k_dev.worker.events import read_events
 
@@ -29,10 +29,12 @@ have waited, prepared, before its message came; a first stage that works for {se
 them the time. The others do the same chain in their own ways, and the time between the ends of two tasks is taken: \
 luigi with pickle files, in one process or in one process per task (`workers=2`); dagster in one process \
 (`execute_in_process`) or with its default executor (one process per op, pickle files); metaflow with its local \
-runner (one process per step). Only j2k and metaflow make what they write durable against a lost process by an atomic \
-step; only j2k flushes it to the disk."""
+runner (one process per step). Only j2k flushes what it writes to the disk (fsync), so that a finished stage survives \
+a power cut."""
 
-_TAKES = "See where the time goes in the table: writing down, flushing to the disk (fsync) and the bus."
+_TAKES = """\
+The table says where the time goes. Of what is left, the flushes to the disk (snapshot, result, and their folders) are \
+the promise that a finished stage survives a power cut."""
 
 
 def measure(setting: Setting) -> Result:
@@ -48,7 +50,7 @@ def measure(setting: Setting) -> Result:
         "metaflow, a process per step": functools.partial(_metaflow, folder, stages),
     }
     found: dict[str, list[float]] = {name: [] for name in contenders}
-    for repetition in range(setting.repetitions(3)):
+    for repetition in range(setting.repetitions(2)):
         for name in contenders if repetition % 2 == 0 else reversed(contenders):
             found[name] += contenders[name](repetition)
     series = [Series(name, "per stage", "ms", tuple(values)) for name, values in found.items()]
@@ -73,11 +75,12 @@ def _j2k(setting: Setting, notebook: Path, _repetition: int) -> list[float]:
     names = [stage["name"] for stage in document["stages"]]
     pipeline.check_ran(document, len(names))
     _check_warm(Path(document["results"]) / "logs", names[1:])
-    _keep(notebook.parent.parent, document)
     events = read_events(notebook.parent / ".j2k" / "exchange" / "runs" / document["run"] / "events")
     sent = {event.stage: event.time for event in events if event.event == "forwarded"}
     # The last stage hands no state on, so what it takes is left out.
-    return _intervals([sent[name] for name in names[:-1]])
+    intervals = _intervals([sent[name] for name in names[:-1]])
+    _keep(notebook.parent.parent, document, intervals)
+    return intervals
 
 
 def _check_warm(logs: Path, stages: list[str]) -> None:
@@ -85,21 +88,17 @@ def _check_warm(logs: Path, stages: list[str]) -> None:
     for stage in stages:
         told = (logs / f"{stage}.log").read_text(encoding="utf-8")
         if not -1 < told.find("a prepared process waits") < told.find(": taken"):
-            raise ValueError(f"the worker of {stage} was not warm when its message came")
+            raise WrongResult(f"the worker of {stage} was not warm when its message came")
 
 
-def _keep(folder: Path, document: dict[str, Any]) -> None:
-    """Keep what the stages say of their own parts."""
-    parts = [
-        {
-            "restore": stage["restore_seconds"] * 1000,
-            "run cells": stage["seconds"] * 1000,
-            "write down": stage["publish_seconds"] * 1000,
-        }
-        for stage in document["stages"][1:-1]
-    ]
+def _keep(folder: Path, document: dict[str, Any], intervals: list[float]) -> None:
+    """Keep what the stages say of their own parts; what they can't see is bus, processes, and publishing."""
     with (folder / "parts.jsonl").open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps(part) + "\n" for part in parts)
+        for stage, interval in zip(document["stages"][1:-1], intervals, strict=True):
+            restore, whole, write = (stage[name] * 1000 for name in ("restore_seconds", "seconds", "publish_seconds"))
+            part = {"restore": restore, "run the cell": whole - restore, "write down": write}
+            part["bus, processes, result"] = interval - whole - write
+            file.write(json.dumps(part) + "\n")
 
 
 def _parts(folder: Path) -> list[Series]:

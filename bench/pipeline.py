@@ -6,7 +6,7 @@ import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from bench.measure import Setting, Spent, run
+from bench.measure import Setting, Spent, WrongResult, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ def check_ran(document: dict[str, Any], stages: int) -> None:
     """Raise unless a run was equal and really ran so many stages."""
     ran = stages_that_ran(document)
     if document["verdict"] != "equal" or len(ran) != stages:
-        raise ValueError(f"the run is {document['verdict']} and ran {ran}, not {stages} stages")
+        raise WrongResult(f"the run is {document['verdict']} and ran {ran}, not {stages} stages")
 
 
 def stages_that_ran(document: dict[str, Any]) -> list[str]:

@@ -13,8 +13,7 @@ import nbformat
 
 from bench import notebooks, pipeline
 from bench.measure import Aim, Result, Series, Setting, run
-from j2k_dev.model.codec import from_plain
-from j2k_dev.model.recording import Recording
+from j2k_dev.model.packing import unpack
 from j2k_dev.notebook.planning import plan
 from j2k_dev.notebook.reader import read_notebook
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from j2k_dev.model.pipeline import Split
+    from j2k_dev.model.recording import Recording
 
 CELLS = 500
 MOST_SECONDS = 0.5
@@ -33,7 +33,9 @@ command with the recording there, start-up included. Beside it: reading the same
 every cell (the least that anything which looks at the code has to do), and defining a job of 500 ops in dagster \
 (which is told the graph, and does not look into the code)."""
 
-_TAKES = "See the profile of `notebook.planning.plan`: the work grows with cells times live names."
+_TAKES = """\
+The recording says what is live at every boundary, in full each time, so it grows with the square of the cells: each \
+variable would have to be written down once, and named at the boundaries where it is the same."""
 
 
 def measure(setting: Setting) -> Result:
@@ -54,8 +56,9 @@ def measure(setting: Setting) -> Result:
         Series("nbformat and ast", "reading and parsing", "s", _times(lambda: _parse(notebook), times)),
         Series("dagster", "defining a job of 500 ops", "s", _dagster(notebook.parent, times)),
     )
-    longest = max(one.median for one in series if one.what.startswith("planning"))
-    aim = Aim("500 cells planned in less than 0.5 s", f"{longest:.3f} s", longest < MOST_SECONDS, _TAKES)
+    reading, deciding = series[0].median, series[1].median
+    told = f"{reading + deciding:.2f} s, of which reading the recording {reading:.2f} s"
+    aim = Aim("500 cells planned in less than 0.5 s", told, reading + deciding < MOST_SECONDS, _TAKES)
     return Result("planning", "Planning 500 cells", _HOW, series, (aim,))
 
 
@@ -65,7 +68,7 @@ def _planner(notebook: Any, recording: Recording, split: str) -> Callable[[], ob
 
 
 def _recording(file: Path) -> Recording:
-    return from_plain(Recording, json.loads(file.read_bytes()))
+    return unpack(json.loads(file.read_bytes()))
 
 
 def _parse(path: Path) -> int:

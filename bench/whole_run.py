@@ -59,7 +59,7 @@ def _measure(setting: Setting, cells: int) -> tuple[Series, ...]:
             _other, other, [setting.program("papermill"), "--no-progress-bar", other.name, "out.ipynb"]
         ),
     }
-    return in_turns(contenders, setting.repetitions(7 if cells < 100 else 5), {"wall clock": "s", "CPU": "s"})
+    return in_turns(contenders, setting.repetitions(7 if cells < 100 else 4), {"wall clock": "s", "CPU": "s"})
 
 
 def _j2k(setting: Setting, notebook: Path, _repetition: int) -> Mapping[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -9,18 +10,19 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from j2k_dev.actions.leftovers import sweep
 from j2k_dev.engine.interpreter import Launcher, choose, launcher, probe
 from j2k_dev.engine.support import support_folder
 from j2k_dev.engine.workdir import Inputs, prepare_inputs
-from j2k_dev.engine.workspace import Workspace, open_workspace
+from j2k_dev.engine.workspace import Workspace, lock, open_workspace
 from j2k_dev.model.errors import BadInput, Refused
 from j2k_dev.notebook.reader import read_notebook
-from j2k_dev.notebook.source import NotebookFile, inject_parameters
+from j2k_dev.notebook.source import PARAMETERS_TAG, NotebookFile, inject_parameters
 from j2k_dev.worker.blobs import BlobStore
 from j2k_dev.worker.files import watch_originals
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from j2k_dev.actions.ui import Ui
@@ -60,6 +62,7 @@ class Context:
     """What is known: ``notebook`` is what runs (parameters injected), ``original`` what was read.
 
     ``recording`` is what the plan is made from; ``oracle`` the recording of exactly this notebook, or None.
+    ``plan_notes`` are those of the latest plan.
     """
 
     options: UpOptions
@@ -78,11 +81,17 @@ class Context:
     results: tuple[StageResult, ...] = ()
     summary: RunSummary | None = None
     notes: tuple[str, ...] = ()
+    plan_notes: tuple[str, ...] = ()
 
     @property
     def split(self) -> Split:
         """Return how to cut."""
         return self.options.split  # type: ignore[return-value]  # checked when the context was made
+
+    @property
+    def anew(self) -> bool:
+        """Say whether the stages are to run even if nothing changed."""
+        return self.options.fresh or self.options.rerun
 
     @property
     def trace(self) -> str:
@@ -97,21 +106,35 @@ class Context:
         )  # fmt: skip
 
 
-def open_context(options: UpOptions, ui: Ui) -> Context:
-    """Read the notebook, find its interpreter, take in its folder; nothing is run."""
+@contextlib.contextmanager
+def opened(options: UpOptions, ui: Ui) -> Iterator[Context]:
+    """Read the notebook, find its interpreter, and have its workspace alone, with the folder taken in as it is then.
+
+    Nothing is run.
+    """
     _check(options)
     original = read_notebook(options.notebook)
+    notebook = inject_parameters(original, options.parameters)
     choice = choose(original.kernel, original.language, options.python)
     interpreter = probe(choice)
     start = launcher(choice, interpreter, support_folder())
     workspace = open_workspace(options.notebook, options.workspace)
-    store = BlobStore(workspace.exchange / "blobs")
-    inputs = prepare_inputs(options.notebook, workspace.root, store, options.data)
-    notes = (*original.notes, *choice.notes, *inputs.notes)
-    for note in notes:
-        ui.note(note)
-    notebook = inject_parameters(original, options.parameters)
-    return Context(options, ui, workspace, original, notebook, interpreter, start, inputs, store, notes=notes)
+    with lock(workspace, note=ui.note):
+        sweep(workspace)
+        store = BlobStore(workspace.exchange / "blobs")
+        inputs = prepare_inputs(options.notebook, workspace.root, store, options.data)
+        notes = (*original.notes, *choice.notes, *inputs.notes, *_unknown(original, options.parameters))
+        for note in notes:
+            ui.note(note)
+        yield Context(options, ui, workspace, original, notebook, interpreter, start, inputs, store, notes=notes)
+
+
+def _unknown(notebook: NotebookFile, parameters: Mapping[str, Any]) -> Iterator[str]:
+    """Note parameters that the notebook does not set in its cell of parameters: a slip of the pen, most likely."""
+    declared = [cell.source for cell in notebook.code_cells if PARAMETERS_TAG in cell.tags]
+    for name in parameters:
+        if declared and not any(_mentions(source, name) for source in declared):
+            yield f"-p {name}: the notebook's cell of parameters sets no {name}"
 
 
 def _check(options: UpOptions) -> None:
@@ -120,6 +143,8 @@ def _check(options: UpOptions) -> None:
         problems.append(f"--split {options.split}: one of {', '.join(SPLITS)}")
     if options.engine not in ENGINES:
         problems.append(f"--engine {options.engine}: one of {', '.join(ENGINES)}")
+    if options.out is not None and options.out.exists() and not options.out.is_dir():
+        problems.append(f"--out {options.out}: a file, and a folder is needed")
     if problems:
         raise BadInput("; ".join(problems), "see j2k up --help")
     if options.engine == "kind":

@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from j2k_dev.actions.context import Context, UpOptions, open_context
-from j2k_dev.actions.record import Record
-from j2k_dev.engine.workspace import lock, write_json
+from j2k_dev.actions.context import Context, UpOptions, opened
+from j2k_dev.actions.record import Record, found_obstacles
+from j2k_dev.engine.workspace import write_json
 from j2k_dev.model.codec import to_plain
 from j2k_dev.model.errors import NotebookRaised
 from j2k_dev.notebook.planning import plan as plan_stages
 from j2k_dev.notebook.source import INJECTED_TAG
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from j2k_dev.actions.ui import Ui
     from j2k_dev.model.pipeline import Pipeline, Stage
     from j2k_dev.model.recording import Recording
@@ -33,17 +35,19 @@ class Plan:
         else:
             pipeline = _with_injected(plan_stages(context.original, recording, context.split), context)
         write_json(context.workspace.pipeline, to_plain(pipeline))
-        noted = tuple(note for note in pipeline.notes if note not in context.notes)
-        for note in noted:
-            context.ui.note(note)
-        return dataclasses.replace(context, pipeline=pipeline, notes=(*context.notes, *noted))
+        found = found_obstacles(context, recording)
+        planned = (note for note in pipeline.notes if not any(reason in note for reason in found.values()))
+        notes = tuple(note for note in (*planned, *_given_up(found)) if note not in context.notes)
+        for note in notes:
+            if note not in context.plan_notes:
+                context.ui.note(note)
+        return dataclasses.replace(context, pipeline=pipeline, plan_notes=notes)
 
 
 def plan(options: UpOptions, ui: Ui) -> tuple[Pipeline, Recording]:
     """Return the stages of a notebook, and the recording that they come from."""
-    context = open_context(options, ui)
-    with lock(context.workspace, note=ui.note):
-        context = Plan().execute(Record().execute(context))
+    with opened(options, ui) as start:
+        context = Plan().execute(Record().execute(start))
     assert context.recording is not None
     if context.pipeline is None:
         error = context.recording.error
@@ -54,6 +58,13 @@ def plan(options: UpOptions, ui: Ui) -> tuple[Pipeline, Recording]:
             "\n".join(error.traceback),
         )
     return context.pipeline, context.recording
+
+
+def _given_up(found: dict[int, str]) -> Iterator[str]:
+    """Say which boundaries were given up, because runs with them did not give what the notebook gives."""
+    for reason in dict.fromkeys(found.values()):
+        cells = ", ".join(str(after) for after in sorted(found) if found[after] == reason)
+        yield f"nothing is handed over after cell {cells}: {reason}"
 
 
 def _with_injected(pipeline: Pipeline, context: Context) -> Pipeline:

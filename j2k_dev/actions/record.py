@@ -7,12 +7,13 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
-from j2k_dev.actions.context import Context, UpOptions, cell_sources, inputs_digest, open_context
+from j2k_dev.actions.context import Context, UpOptions, cell_sources, inputs_digest, opened
 from j2k_dev.engine import reprozip
-from j2k_dev.engine.recorder import Recorded, Tracing, run_recorder, was_killed
-from j2k_dev.engine.workspace import lock, read_json, write_json, write_text
-from j2k_dev.model.codec import CodecError, from_plain, to_plain
-from j2k_dev.model.errors import Refused
+from j2k_dev.engine.recorder import Recorded, Tracing, run_recorder
+from j2k_dev.engine.workspace import read_json, write_json, write_text
+from j2k_dev.model.codec import CodecError
+from j2k_dev.model.errors import MachineryFailed, Refused
+from j2k_dev.model.packing import pack, unpack
 from j2k_dev.model.recording import Boundary, Recording
 from j2k_dev.recording.spec import RecorderSpec
 from j2k_dev.worker.files import WorkLock, changed_originals, manifest_to_json, materialise, watch_originals
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
 
     from j2k_dev.actions.ui import Ui
     from j2k_dev.notebook.source import NotebookFile
+
+
+UNSTABLE = "unstable.json"
+_OBSTACLES = "obstacles.json"
+
+
+class RecordingStopped(MachineryFailed):
+    """The recording did not get to its end, and not because the notebook raised; ``recording`` is what there is."""
+
+    def __init__(self, failure: MachineryFailed, recording: Recording, notebook: NotebookFile) -> None:
+        super().__init__(failure.message, failure.way_out, failure.detail)
+        self.recording = recording
+        self.notebook = notebook
 
 
 class Record:
@@ -43,8 +57,7 @@ class Record:
 
 def record(options: UpOptions, ui: Ui) -> Recording:
     """Record a notebook, unless nothing has changed since it was recorded."""
-    context = open_context(options, ui)
-    with lock(context.workspace, note=ui.note):
+    with opened(options, ui) as context:
         return ensure_recording(context, context.notebook)
 
 
@@ -54,7 +67,10 @@ def ensure_recording(context: Context, notebook: NotebookFile) -> Recording:
     if known is not None:
         return known
     made = make_recording(context, notebook, context.recording_key(notebook))
-    write_json(context.workspace.recording(made.key), to_plain(made))
+    path = context.workspace.recording(made.key)
+    for learnt in (_OBSTACLES, UNSTABLE):  # from the recording that this one replaces
+        path.with_name(learnt).unlink(missing_ok=True)
+    write_json(path, pack(made))
     return made
 
 
@@ -72,7 +88,7 @@ def find_recording(context: Context, notebook: NotebookFile) -> Recording | None
 def _read(path: Path, context: Context) -> Recording | None:
     plain = read_json(path, context.ui.note)
     try:
-        return None if plain is None else from_plain(Recording, plain)
+        return None if plain is None else unpack(plain)
     except CodecError as error:
         context.ui.note(f"{path} is of another version of j2k and is made again ({error})")
         return None
@@ -88,23 +104,34 @@ def make_recording(context: Context, notebook: NotebookFile, key: str) -> Record
     spec = RecorderSpec(cells, str(work), str(context.workspace.exchange), str(inputs), context.trace != "none")
     with context.ui.step(f"recording {notebook.path.name}"), _originals_untouched(context):
         started = time.monotonic()
-        recorded = _recorded(context, spec, folder, len(cells))
-        if was_killed(recorded):
+        recorded = _recorded(context, notebook, spec, folder)
+        if recorded.killed:
             context.ui.note("the recorder was killed, which need not be the notebook's doing: recording once more")
-            recorded = _recorded(context, spec, folder, len(cells))
-    return _recording(context, notebook, key, recorded, time.monotonic() - started)
+            recorded = _killed_again(_recorded(context, notebook, spec, folder))
+    recording = _recording(context, notebook, key, recorded, time.monotonic() - started)
+    if recorded.failure is not None:
+        raise RecordingStopped(recorded.failure, recording, notebook)
+    return recording
 
 
-def _recorded(context: Context, spec: RecorderSpec, folder: Path, total: int) -> Recorded:
+def _killed_again(recorded: Recorded) -> Recorded:
+    if not recorded.killed or recorded.error is None:
+        return recorded
+    error = dataclasses.replace(recorded.error, evalue=recorded.error.evalue.replace("was killed", "was killed twice,"))
+    return dataclasses.replace(recorded, error=error)
+
+
+def _recorded(context: Context, notebook: NotebookFile, spec: RecorderSpec, folder: Path) -> Recorded:
     with WorkLock(context.inputs.work):
         materialise(context.inputs.manifest, context.inputs.work, context.store)
-    progress, timeout = _Progress(context, total), context.options.timeout
+    progress, timeout = _Progress(context, notebook), context.options.timeout
     if context.trace != "reprozip":
         return run_recorder(context.launcher, spec, folder, progress, timeout)
     python, raw = _reprozip(context), folder / "trace-unfinished"
     tracing = Tracing(lambda command: reprozip.wrap(python, raw, command), reprozip.ENVIRONMENT)
     recorded = run_recorder(context.launcher, spec, folder, progress, timeout, tracing)
-    reprozip.keep(python, raw, folder / "trace")
+    if not recorded.killed and recorded.failure is None:
+        reprozip.keep(python, raw, folder / "trace")
     return recorded
 
 
@@ -123,16 +150,16 @@ def _reprozip(context: Context) -> Path:
 class _Progress:
     """Passes the recorder's events on to whoever waits."""
 
-    def __init__(self, context: Context, total: int) -> None:
-        self._context = context
-        self._total = total
+    def __init__(self, context: Context, notebook: NotebookFile) -> None:
+        self._ui = context.ui
+        self._notebook = notebook
+        self._total = len(cell_sources(notebook))
 
     def __call__(self, event: str, cell: int, seconds: float) -> None:
-        ui = self._context.ui
         if event == "cell-started":
-            ui.cell_started(None, cell, self._total, self._context.notebook.cells[cell].source)
+            self._ui.cell_started(None, cell, self._total, self._notebook.cells[cell].source)
         else:
-            ui.cell_finished(None, cell, self._total, seconds)
+            self._ui.cell_finished(None, cell, self._total, seconds)
 
 
 @contextlib.contextmanager
@@ -166,16 +193,21 @@ def _recording(context: Context, notebook: NotebookFile, key: str, recorded: Rec
     )
 
 
-def add_obstacle(context: Context, recording: Recording, after: int, reason: str) -> Recording:
-    """Remember that a hand-over after cell ``after`` does not work, and return the recording that says so."""
+def add_obstacles(context: Context, recording: Recording, after: tuple[int, ...], reason: str) -> Recording:
+    """Remember that hand-overs after these cells do not work, and return the recording that says so."""
     path = context.workspace.recording(recording.key)
-    obstacles = {**_obstacles(path), after: reason}
-    write_json(path.parent / "obstacles.json", {str(cell): why for cell, why in obstacles.items()})
-    return _with_obstacles(recording, {after: reason})
+    found = dict.fromkeys(after, reason)
+    write_json(path.with_name(_OBSTACLES), {str(cell): why for cell, why in {**_obstacles(path), **found}.items()})
+    return _with_obstacles(recording, found)
+
+
+def found_obstacles(context: Context, recording: Recording) -> dict[int, str]:
+    """Return after which cells runs found that a hand-over does not work, and why."""
+    return _obstacles(context.workspace.recording(recording.key))
 
 
 def _obstacles(recording: Path) -> dict[int, str]:
-    return {int(cell): why for cell, why in (read_json(recording.parent / "obstacles.json") or {}).items()}
+    return {int(cell): why for cell, why in (read_json(recording.with_name(_OBSTACLES)) or {}).items()}
 
 
 def _with_obstacles(recording: Recording, obstacles: dict[int, str]) -> Recording:

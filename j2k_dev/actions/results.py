@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from j2k_dev.actions.leftovers import hash_of, remove_damaged
 from j2k_dev.engine.local import attempts
-from j2k_dev.engine.workspace import write_json, write_text
-from j2k_dev.model.codec import to_plain
+from j2k_dev.engine.workspace import disk_full, is_disk_full, read_json, write_json, write_text
+from j2k_dev.model.codec import CodecError, from_plain, to_plain
+from j2k_dev.model.errors import BadInput, J2kError, MachineryFailed
+from j2k_dev.model.pipeline import Pipeline, Stage
 from j2k_dev.model.run import StageSummary
 from j2k_dev.worker.files import FileManifest, changes, manifest_from_json
 
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from j2k_dev.model.recording import Recording
     from j2k_dev.model.run import RunSummary, StageResult
 
+T = TypeVar("T")
 Outputs = dict[int, tuple[dict[str, Any], ...]]
 
 
@@ -54,6 +59,12 @@ def executed_notebook(document: Mapping[str, Any], outputs: Outputs, counts: Map
     return executed
 
 
+def executed_by(context: Context) -> Any:
+    """Return the notebook as the stages that have a result executed it."""
+    counts = {cell.index: cell.execution_count for result in context.results for cell in result.cells}
+    return executed_notebook(context.notebook.document, outputs_of(context.results), counts)
+
+
 def write_notebook(path: Path, executed: Any) -> None:
     """Write a notebook as Jupyter does."""
     write_text(path, json.dumps(executed, indent=1, ensure_ascii=False) + "\n")
@@ -61,7 +72,24 @@ def write_notebook(path: Path, executed: Any) -> None:
 
 def files_at_end(context: Context, blob: str | None) -> FileManifest:
     """Return what the working directory held at the end of a recording or a run."""
-    return manifest_from_json(context.store.path(blob).read_bytes()) if blob else {}
+    return manifest_from_json(_content(context, blob)) if blob else {}
+
+
+def _content(context: Context, blob: str) -> bytes:
+    """Read a blob whole; what a disk or somebody damaged is no result."""
+    path = context.store.path(blob)
+    content = path.read_bytes() if path.exists() else b""
+    if hashlib.sha256(content).hexdigest() == blob:
+        return content
+    raise _damaged(context, blob)
+
+
+def _damaged(context: Context, blob: str) -> MachineryFailed:
+    remove_damaged(context.workspace)
+    return MachineryFailed(
+        f"{context.store.path(blob)} is damaged or missing",
+        "run the same command again with --fresh, which makes everything anew",
+    )
 
 
 def copy_files(context: Context, blob: str | None, target: Path) -> None:
@@ -73,7 +101,16 @@ def copy_files(context: Context, blob: str | None, target: Path) -> None:
     for use in changes(context.inputs.manifest, files_at_end(context, blob)):
         if use.kind == "written" and use.sha256 and not use.path.startswith(".."):
             (target / use.path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(context.store.path(use.sha256), target / use.path)
+            _copy(context, use.sha256, target / use.path)
+
+
+def _copy(context: Context, blob: str, target: Path) -> None:
+    if context.store.has(blob):
+        shutil.copyfile(context.store.path(blob), target)
+        if hash_of(target) == blob:
+            return
+        target.unlink()
+    raise _damaged(context, blob)
 
 
 def stage_summaries(context: Context, results: Iterable[StageResult]) -> tuple[StageSummary, ...]:
@@ -91,6 +128,15 @@ def _stage_summary(context: Context, result: StageResult, cells: tuple[int, ...]
     )  # fmt: skip
 
 
+def read_plain(kind: type[T], path: Path) -> T | None:
+    """Read what was written of a dataclass; None where it is not there, damaged, or of another version of j2k."""
+    plain = read_json(path)
+    try:
+        return None if plain is None else from_plain(kind, plain)
+    except CodecError:
+        return None
+
+
 def write_results(context: Context, summary: RunSummary, executed: Any, files: str | None) -> None:
     """Write everything that a run leaves to look at; run.json comes last, and says that the rest is complete."""
     from j2k_dev.report.html import write_report  # noqa: PLC0415 - only where a page is written
@@ -98,14 +144,54 @@ def write_results(context: Context, summary: RunSummary, executed: Any, files: s
     paths = context.workspace.run(summary.run)
     paths.root.mkdir(parents=True, exist_ok=True)
     paths.logs.mkdir(exist_ok=True)
+    paths.summary.unlink(missing_ok=True)
     write_notebook(paths.notebook, executed)
     copy_files(context, files, paths.files)
-    if context.pipeline is not None and context.recording is not None:
-        write_report(executed, summary, context.pipeline, context.recording, paths.report)
+    if context.recording is not None:
+        pipeline = context.pipeline or _unsplit(context, context.recording)
+        write_report(executed, summary, pipeline, context.recording, paths.report)
     write_json(paths.summary, to_plain(summary))
 
 
+def _unsplit(context: Context, recording: Recording) -> Pipeline:
+    """Return what stands for the pipeline of a notebook that did not get to its end: itself."""
+    cells = tuple(cell.index for cell in recording.cells)
+    peak = max((cell.peak_bytes for cell in recording.cells), default=0)
+    stage = Stage("notebook", cells, (), (), recording.seconds, peak)
+    return Pipeline(recording.notebook, recording.key, context.split, (stage,), ())
+
+
 def copy_out(context: Context, run: str) -> None:
-    """Copy the results where ``--out`` says."""
-    if context.options.out is not None:
-        shutil.copytree(context.workspace.run(run).root, context.options.out, dirs_exist_ok=True)
+    """Copy the results where ``--out`` says, instead of those of an earlier run; run.json comes last here too."""
+    target = context.options.out
+    if target is None:
+        return
+    paths = context.workspace.run(run)
+    try:
+        _make_way(context, target / paths.summary.name)
+        for folder in (paths.files, paths.logs):
+            shutil.copytree(folder, target / folder.name, dirs_exist_ok=True)
+        for file in (paths.notebook, paths.report, paths.summary):
+            shutil.copyfile(file, target / file.name)
+    except OSError as error:
+        raise _not_copied(error, target, paths.root) from error
+
+
+def _make_way(context: Context, summary: Path) -> None:
+    """Remove the files of the run that was copied here before; what else is here stays."""
+    earlier = read_json(summary)
+    summary.unlink(missing_ok=True)
+    name = earlier.get("run") if isinstance(earlier, dict) else None
+    if name not in context.workspace.run_names():
+        return
+    paths = context.workspace.run(name)
+    for folder in (paths.files, paths.logs):
+        for file in folder.rglob("*"):
+            if file.is_file():
+                (summary.parent / file.relative_to(paths.root)).unlink(missing_ok=True)
+
+
+def _not_copied(error: OSError, target: Path, results: Path) -> J2kError:
+    if is_disk_full(error):
+        return disk_full(target)
+    return BadInput(f"--out {target} can't be written: {error.strerror or error}", f"the results are in {results}")

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from j2k_dev.actions.context import Context, UpOptions, cell_sources, digest, inputs_digest
+from j2k_dev.actions.leftovers import remove_damaged
+from j2k_dev.actions.results import files_at_end
 from j2k_dev.actions.ui import StageEvent
 from j2k_dev.engine.local import LocalEngine, Places, RunRequest
 from j2k_dev.engine.workspace import read_json, write_json, write_text
+from j2k_dev.model.codec import to_plain
 from j2k_dev.model.errors import MachineryFailed, Refused
 from j2k_dev.worker.exchange import Exchange
 from j2k_dev.worker.files import manifest_to_json
@@ -20,11 +25,16 @@ if TYPE_CHECKING:
 
     from j2k_dev.actions.ui import Ui
     from j2k_dev.model.pipeline import Pipeline
+    from j2k_dev.model.recording import Recording
     from j2k_dev.model.run import RunSummary, StageResult
     from j2k_dev.worker.events import Event
 
 # A notebook whose text holds one of these looks at who owns an array's memory; it then owns it, as in Jupyter.
 _OWNERSHIP = ("resize", "owndata", "OWNDATA", ".base", "setflags", ".flags")
+
+
+REQUEST = "request.json"
+PIPELINE = "pipeline.json"
 
 
 class Run:
@@ -39,12 +49,15 @@ class Run:
         paths = context.workspace.run(context.run)
         inputs = paths.root / "inputs.json"
         write_text(inputs, manifest_to_json(context.inputs.manifest))
+        write_json(paths.root / PIPELINE, to_plain(pipeline))
         specs = _specs(context, pipeline, inputs)
         _adopt(context, pipeline, specs)
         ui = context.ui
         ui.stages([(stage.name, len(stage.cells)) for stage in pipeline.stages])
         places = Places(context.workspace.bus, context.workspace.exchange, context.inputs.work, paths.logs)
         request = RunRequest(context.run, pipeline, specs, places, {}, context.options.timeout)
+        # The report's libraries are imported while the stages run, so that nobody waits for them.
+        threading.Thread(target=importlib.import_module, args=("j2k_dev.report.html",), daemon=True).start()
         with ui.step(f"running {len(pipeline.stages)} stages"):
             results = LocalEngine(context.launcher).run(request, _Progress(ui, pipeline))
         _remember(context, pipeline, specs, results)
@@ -60,36 +73,56 @@ def run(options: UpOptions, ui: Ui) -> RunSummary:
 
 def new_run(context: Context) -> str:
     """Return the name of the run to make: the one that was cut off, if it is of exactly this, else a new one."""
-    assert context.pipeline is not None
-    key = run_key(context)
-    for name in context.workspace.run_names():
-        root = context.workspace.run(name)
-        request = read_json(root.root / "request.json")
-        if request == {"key": key} and not root.summary.exists():
+    request = request_of(context)
+    for name in () if context.anew else context.workspace.run_names():
+        paths = context.workspace.run(name)
+        if read_json(paths.root / REQUEST) == request and not paths.summary.exists():
             context.ui.note(f"going on with the run {name}, which was cut off")
             return name
-    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{digest(key, time.time_ns())[:6]}"
-    write_json(context.workspace.run(name).root / "request.json", {"key": key})
+    name = run_name(request["key"])
+    write_json(context.workspace.run(name).root / REQUEST, request)
     return name
 
 
+def run_name(key: str) -> str:
+    """Return a name that no other run has, and that says when it began."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{digest(key, time.time_ns())[:6]}"
+
+
+def request_of(context: Context) -> dict[str, str]:
+    """Return what a run is asked to be: ``key`` with the plan, ``of`` without."""
+    assert context.recording is not None
+    return {"key": run_key(context), "of": run_of(context, context.recording)}
+
+
+def run_of(context: Context, recording: Recording) -> str:
+    """Return what a run is of, however it is cut: the notebook that runs, its interpreter and its inputs."""
+    inputs = inputs_digest(context.inputs, context.notebook, recording.scope)
+    return digest(context.recording_key(context.notebook), inputs)
+
+
 def run_key(context: Context) -> str:
-    """Return what a run depends on: recording, plan and parameters."""
+    """Return what a run depends on: what it is of, the recording that its plan comes from, and the plan."""
     pipeline = context.pipeline
     assert pipeline is not None
-    stages = [[stage.name, stage.cells, stage.pruned] for stage in pipeline.stages]
     assert context.recording is not None
-    inputs = inputs_digest(context.inputs, context.notebook, context.recording.scope)
-    return digest(pipeline.recording, inputs, context.notebook.sha256, stages)
+    stages = [[stage.name, stage.cells, stage.pruned] for stage in pipeline.stages]
+    return digest(pipeline.recording, run_of(context, context.recording), stages)
 
 
-def failure_of(results: tuple[StageResult, ...]) -> Refused | MachineryFailed | None:
+def failure_of(context: Context) -> Refused | MachineryFailed | None:
     """Return why a run has no result, if it is not the notebook's own doing."""
-    last = results[-1]
+    last = context.results[-1]
     if last.failure is None:
         return None
     if last.refused:
         return Refused(f"stage {last.stage}: {last.failure}", "let the cells that share it be one stage")
+    if count := remove_damaged(context.workspace):
+        return MachineryFailed(
+            f"{count} files in {context.workspace.exchange} were damaged, by which stage {last.stage} failed",
+            "they have been removed; run the same command again, which makes them anew",
+            last.failure,
+        )
     return MachineryFailed(f"stage {last.stage}: {last.failure}", "run the same command again")
 
 
@@ -152,21 +185,44 @@ def _keys(context: Context, pipeline: Pipeline, specs: dict[str, StageSpec]) -> 
 
 def _adopt(context: Context, pipeline: Pipeline, specs: dict[str, StageSpec]) -> None:
     """Publish for this run what an earlier run has for the first stages, as far as nothing changed."""
-    if context.options.fresh or context.options.rerun:
+    if context.anew:
         return
     exchange = Exchange(context.workspace.exchange)
     for stage, key in zip(pipeline.stages, _keys(context, pipeline, specs), strict=True):
-        known = read_json(_known(context, key))
-        result = exchange.read(known["run"], known["stage"]) if known else None
+        result = _published(context, exchange, _known(context, key))
         if result is None or not _is_whole(context, result):
             return
         exchange.adopt(dataclasses.replace(result, stage=stage.name), context.run)
         context.ui.stage(StageEvent(stage.name, "reused"))
 
 
+def _published(context: Context, exchange: Exchange, known: Path) -> StageResult | None:
+    place = read_json(known, context.ui.note)
+    try:
+        return exchange.read(place["run"], place["stage"]) if place else None
+    except MachineryFailed as error:
+        context.ui.note(f"{error.message}: the stage runs again")
+        return None
+
+
 def _is_whole(context: Context, result: StageResult) -> bool:
-    snapshot = result.snapshot
-    return snapshot is None or (context.workspace.exchange / "snapshots" / snapshot).exists()
+    """Tell whether all is there that the next stage and the results are made of; readers check what is in it."""
+    from j2k_dev.worker.blobs import BlobDamaged  # noqa: PLC0415 - only where something is taken over
+    from j2k_dev.worker.snapshot import Restorer  # noqa: PLC0415 - see above
+
+    if result.files is None or not context.store.has(result.files):
+        return False
+    files = files_at_end(context, result.files).values()
+    if not all(context.store.has(entry.content) for entry in files if entry.kind == "file"):
+        return False
+    if result.snapshot is None:
+        return True
+    try:
+        header = Restorer(context.workspace.exchange / "snapshots" / result.snapshot, context.store).header
+    except BlobDamaged as error:
+        context.ui.note(f"{error}: the stage runs again")
+        return False
+    return all(context.store.has(sha256) for sha256, *_ in header.blobs)
 
 
 def _remember(

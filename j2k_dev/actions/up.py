@@ -10,27 +10,30 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING
 
-from j2k_dev.actions.context import Context, UpOptions, open_context
+from j2k_dev.actions.context import Context, UpOptions, opened
 from j2k_dev.actions.plan import Plan
-from j2k_dev.actions.record import Record, add_obstacle
+from j2k_dev.actions.record import Record, RecordingStopped, add_obstacles
 from j2k_dev.actions.results import (
     copy_out,
+    executed_by,
     executed_notebook,
     outputs_of,
+    read_plain,
     recorded_outputs,
     stage_summaries,
     write_results,
 )
-from j2k_dev.actions.run import Run, failure_of, run_key
+from j2k_dev.actions.run import REQUEST, Run, failure_of, request_of, run_key, run_name
 from j2k_dev.actions.verify import Compared, compare
-from j2k_dev.engine.workspace import lock, read_json
-from j2k_dev.model.codec import CodecError, from_plain
+from j2k_dev.engine.workspace import read_json
+from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.model.run import RunSummary
 
 if TYPE_CHECKING:
     from j2k_dev.actions.ui import Ui
     from j2k_dev.model.recording import CellError
     from j2k_dev.model.run import StageResult, Verdict
+    from j2k_dev.notebook.source import NotebookFile
 
 __all__ = ["UpOptions", "up"]
 
@@ -40,26 +43,28 @@ MOST_REPLANS = 6
 def up(options: UpOptions, ui: Ui) -> RunSummary:
     """Do everything from the notebook to verified results, and only what is not done yet."""
     started = time.time()
-    context = open_context(options, ui)
-    with lock(context.workspace, note=ui.note):
-        context = Plan().execute(Record().execute(context))
+    with opened(options, ui) as start:
+        try:
+            context = Plan().execute(Record().execute(start))
+        except RecordingStopped as stopped:
+            raise _stopped(start, stopped, started) from stopped
         summary = _known(context) or _made(context, started)
-    copy_out(context, summary.run)
+        copy_out(context, summary.run)
     return summary
 
 
 def _made(context: Context, started: float) -> RunSummary:
     if context.pipeline is None:
-        return _raised_while_recording(context, started)
+        assert context.recording is not None
+        notebook = context.notebook if context.recording is context.oracle else context.original
+        return _recorded_only(context, notebook, started)
     for left in reversed(range(MOST_REPLANS)):
         context = Run().execute(context)
         compared = _compared(context)
-        mended = _mended(context, compared) if left else None
+        mended = _mended(context, compared, whole=left == 1) if left else None
         if mended is None:
             break
         context = mended
-    if problem := failure_of(context.results):
-        raise problem
     return _finished(context, compared, started)
 
 
@@ -74,24 +79,23 @@ def _compared(context: Context) -> Compared:
 # --- giving up a boundary ---------------------------------------------------------------------------------------------
 
 
-def _mended(context: Context, compared: Compared) -> Context | None:
-    """Plan again without the boundary that did not work, or return None where there is none to give up."""
+def _mended(context: Context, compared: Compared, *, whole: bool) -> Context | None:
+    """Plan again without the boundary that did not work, or return None where there is none to give up.
+
+    ``whole``: without any boundary, as one stage, which is the notebook itself.
+    """
     place = _bad_boundary(context, compared)
     if place is None:
         return None
     stage, reason = place
     assert context.pipeline is not None
     assert context.recording is not None
-    names = [other.name for other in context.pipeline.stages]
-    before = context.pipeline.stages[names.index(stage) - 1]
-    note = f"stages {before.name} and {stage} are one: {reason}"
-    context.ui.note(note)
-    recording = add_obstacle(context, context.recording, before.cells[-1], reason)
+    stages = context.pipeline.stages
+    until = [other.name for other in stages].index(stage)
+    given_up = tuple(before.cells[-1] for before in (stages[:-1] if whole else stages[until - 1 : until]))
+    recording = add_obstacles(context, context.recording, given_up, reason)
     oracle = recording if context.oracle is context.recording else context.oracle
-    context = dataclasses.replace(
-        context, recording=recording, oracle=oracle, run="", results=(), notes=(*context.notes, note)
-    )
-    return Plan().execute(context)
+    return Plan().execute(dataclasses.replace(context, recording=recording, oracle=oracle, run="", results=()))
 
 
 def _bad_boundary(context: Context, compared: Compared) -> tuple[str, str] | None:
@@ -104,14 +108,16 @@ def _bad_boundary(context: Context, compared: Compared) -> tuple[str, str] | Non
         place = names.index(last.stage) + (1 if last.cells else 0)
         return (names[place], last.failure) if 0 < place < len(names) else None
     if last.error is not None and context.oracle is not None and len(context.results) > 1:
-        return last.stage, f"cell {last.error.cell} raises {last.error.ename} there, and not in the notebook"
+        return last.stage, f"with it, cell {last.error.cell} raises {last.error.ename}, which the notebook does not"
     if compared.differences:
         first = min(compared.differences, key=lambda difference: difference.cell)
         holder = next(
             s for s in context.pipeline.stages if first.cell <= s.cells[-1] or s is context.pipeline.stages[-1]
         )
         place = names.index(holder.name)
-        return (holder.name, f"{first.what} of cell {first.cell} differs there") if place else None
+        return (
+            (holder.name, f"with it, {first.what} of cell {first.cell} differs from the notebook's") if place else None
+        )
     return None
 
 
@@ -120,16 +126,13 @@ def _bad_boundary(context: Context, compared: Compared) -> tuple[str, str] | Non
 
 def _known(context: Context) -> RunSummary | None:
     """Return the results of an earlier run of exactly this, if it ended well."""
-    if context.options.fresh or context.options.rerun or context.pipeline is None:
+    if context.anew or context.pipeline is None:
         return None
-    key = run_key(context)
+    request = request_of(context)
     for name in context.workspace.run_names():
         paths = context.workspace.run(name)
-        if read_json(paths.root / "request.json") != {"key": key} or not paths.summary.exists():
-            continue
-        try:
-            summary = from_plain(RunSummary, read_json(paths.summary))
-        except CodecError:
+        summary = read_plain(RunSummary, paths.summary) if read_json(paths.root / REQUEST) == request else None
+        if summary is None or not (paths.notebook.exists() and paths.report.exists()):
             continue
         if summary.verdict == "equal" or (summary.verdict == "unverified" and context.oracle is None):
             context.ui.note(f"nothing changed since the run {name}")
@@ -138,41 +141,48 @@ def _known(context: Context) -> RunSummary | None:
 
 
 def _finished(context: Context, compared: Compared, started: float) -> RunSummary:
-    outputs = outputs_of(context.results)
-    counts = {cell.index: cell.execution_count for result in context.results for cell in result.cells}
-    executed = executed_notebook(context.notebook.document, outputs, counts)
-    error = context.results[-1].error
+    """Write down what came of the run; raise where that is no result, for reasons that are not the notebook's."""
+    last, problem = context.results[-1], failure_of(context)
     summary = dataclasses.replace(
-        _summary(context, started, error),
-        verdict=_verdict(context, compared, error),
+        _summary(context, started, last.error),
+        verdict=_verdict(context, compared, last),
         stages=stage_summaries(context, context.results),
         differences=compared.differences,
         unstable=compared.unstable,
+        failure=f"{problem.message}; {problem.way_out}" if problem else None,
     )
-    write_results(context, summary, executed, context.results[-1].files)
+    write_results(context, summary, executed_by(context), last.files)
+    if problem is not None:
+        raise problem
     return summary
 
 
-def _verdict(context: Context, compared: Compared, error: CellError | None) -> Verdict:
-    if error is not None:
+def _verdict(context: Context, compared: Compared, last: StageResult) -> Verdict:
+    if last.error is not None or last.failure is not None:
         return "failed"
     if context.oracle is None:
         return "unverified"
     return "different" if compared.differences else "equal"
 
 
-def _raised_while_recording(context: Context, started: float) -> RunSummary:
-    """Keep what was done before the notebook itself raised."""
+def _recorded_only(context: Context, notebook: NotebookFile, started: float, failure: str | None = None) -> RunSummary:
+    """Keep what was done before the notebook itself raised, or its recording stopped."""
     recording = context.recording
     assert recording is not None
-    run = f"{time.strftime('%Y%m%d-%H%M%S')}-recording"
-    context = dataclasses.replace(context, run=run)
-    notebook = context.notebook if recording is context.oracle else context.original
+    context = dataclasses.replace(context, run=run_name(recording.key))
     counts = {cell.index: cell.execution_count for cell in recording.cells}
     executed = executed_notebook(notebook.document, recorded_outputs(recording), counts)
-    summary = _summary(context, started, recording.error)
+    summary = dataclasses.replace(_summary(context, started, recording.error), failure=failure)
     write_results(context, summary, executed, recording.files)
     return summary
+
+
+def _stopped(context: Context, stopped: RecordingStopped, started: float) -> MachineryFailed:
+    """Keep what was done before the recording stopped, and say where."""
+    context = dataclasses.replace(context, recording=stopped.recording)
+    summary = _recorded_only(context, stopped.notebook, started, stopped.message)
+    kept = context.workspace.run(summary.run).notebook
+    return MachineryFailed(stopped.message, f"{stopped.way_out}; what was done before is in {kept}", stopped.detail)
 
 
 def _summary(context: Context, started: float, error: CellError | None) -> RunSummary:
@@ -189,5 +199,5 @@ def _summary(context: Context, started: float, error: CellError | None) -> RunSu
         parameters=dict(context.options.parameters),
         started=started,
         seconds=time.time() - started,
-        notes=context.notes,
+        notes=(*context.notes, *context.plan_notes),
     )

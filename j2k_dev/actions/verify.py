@@ -8,20 +8,30 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from j2k_dev.actions.context import Context, UpOptions, open_context
-from j2k_dev.actions.record import find_recording, make_recording
-from j2k_dev.actions.results import Outputs, files_at_end, outputs_of, recorded_outputs
-from j2k_dev.engine.workspace import lock, read_json, write_json
-from j2k_dev.model.codec import from_plain
+from j2k_dev.actions.context import Context, UpOptions, opened
+from j2k_dev.actions.record import UNSTABLE, find_recording, make_recording
+from j2k_dev.actions.results import (
+    Outputs,
+    executed_by,
+    files_at_end,
+    outputs_of,
+    read_plain,
+    recorded_outputs,
+    write_results,
+)
+from j2k_dev.actions.run import PIPELINE, REQUEST, run_of
+from j2k_dev.engine.workspace import read_json, write_json
 from j2k_dev.model.errors import BadInput
+from j2k_dev.model.pipeline import Pipeline
 from j2k_dev.model.run import CellDifference, RunSummary
 from j2k_dev.notebook.compare import compare_notebook
+from j2k_dev.worker.child import outcome_of
 from j2k_dev.worker.files import changes, manifest_from_json
 
 if TYPE_CHECKING:
     from j2k_dev.actions.ui import Ui
     from j2k_dev.model.recording import Recording
-    from j2k_dev.model.run import Verdict
+    from j2k_dev.model.run import StageResult, Verdict
     from j2k_dev.worker.files import FileManifest
 
 
@@ -83,43 +93,58 @@ def _described(files: FileManifest, path: str) -> str:
 
 def _unstable(context: Context, oracle: Recording) -> set[tuple[int, str]]:
     """Return what the notebook itself does not reproduce: where a second recording differs from the first."""
-    kept = context.workspace.recording(oracle.key).parent / "unstable.json"
-    known = read_json(kept)
+    kept = context.workspace.recording(oracle.key).with_name(UNSTABLE)
+    known = read_json(kept, context.ui.note)
     if known is None:
         context.ui.note("something differs: recording the notebook once more, to see whether it reproduces itself")
         again = make_recording(context, context.notebook, f"{oracle.key}-again")
-        found = _differences(context, oracle, recorded_outputs(again), again.files)
-        known = sorted({_what(difference) for difference in found})
-        write_json(kept, [list(item) for item in known])
+        known = sorted(_not_reproduced(context, oracle, again))
+        if again.error is None:
+            write_json(kept, [list(item) for item in known])
     return {(cell, what) for cell, what in known}
 
 
+def _not_reproduced(context: Context, oracle: Recording, again: Recording) -> set[tuple[int, str]]:
+    """Return what two recordings differ in; cells that the second one did not get to say nothing."""
+    found = _differences(context, oracle, recorded_outputs(again), again.files)
+    if again.error is None:
+        return {_what(difference) for difference in found}
+    context.ui.note(f"the second time, cell {again.error.cell} raised {again.error.ename}")
+    return {_what(d) for d in found if d.cell < again.error.cell and not d.what.startswith("file ")}
+
+
 def verify(options: UpOptions, ui: Ui) -> RunSummary:
-    """Compare the latest run with the recording again."""
-    context = open_context(options, ui)
-    with lock(context.workspace, note=ui.note):
-        oracle = find_recording(context, context.notebook)
+    """Compare the latest run with the recording again, and keep the verdict with the run's results."""
+    with opened(options, ui) as start:
+        oracle = find_recording(start, start.notebook)
         if oracle is None:
             raise BadInput(
                 "the notebook, its inputs or its interpreter changed since it was recorded", "j2k up NOTEBOOK"
             )
-        summary, outputs, files = _latest(context, oracle)
-        compared = compare(context, oracle, outputs, files)
-    verdict: Verdict = "different" if compared.differences else "equal"
-    return dataclasses.replace(summary, verdict=verdict, differences=compared.differences, unstable=compared.unstable)
+        summary, pipeline, results = _latest(start, run_of(start, oracle))
+        context = dataclasses.replace(start, recording=oracle, pipeline=pipeline, run=summary.run, results=results)
+        compared = compare(context, oracle, outputs_of(results), results[-1].files)
+        verdict: Verdict = "different" if compared.differences else "equal"
+        summary = dataclasses.replace(
+            summary, verdict=verdict, differences=compared.differences, unstable=compared.unstable
+        )
+        write_results(context, summary, executed_by(context), results[-1].files)
+    return summary
 
 
-def _latest(context: Context, oracle: Recording) -> tuple[RunSummary, Outputs, str | None]:
+def _latest(context: Context, wanted: str) -> tuple[RunSummary, Pipeline, tuple[StageResult, ...]]:
+    """Return the latest complete run of exactly this notebook with these parameters."""
     from j2k_dev.worker.exchange import Exchange  # noqa: PLC0415 - only here
 
     exchange = Exchange(context.workspace.exchange)
     for name in context.workspace.run_names():
-        plain = read_json(context.workspace.run(name).summary)
-        if plain is None:
+        paths = context.workspace.run(name)
+        summary, pipeline = read_plain(RunSummary, paths.summary), read_plain(Pipeline, paths.root / PIPELINE)
+        request = read_json(paths.root / REQUEST) or {}
+        if summary is None or pipeline is None or request.get("of") != wanted:
             continue
-        summary = from_plain(RunSummary, plain)
-        results = [exchange.read(name, stage.name) for stage in summary.stages]
-        whole = [result for result in results if result is not None]
-        if summary.recording == oracle.key and len(whole) == len(results) and whole:
-            return summary, outputs_of(whole), whole[-1].files
-    raise BadInput("there is no run of this notebook to compare", "j2k up NOTEBOOK")
+        results = [exchange.read(name, stage.name) for stage in pipeline.stages]
+        whole = tuple(result for result in results if result is not None)
+        if len(whole) == len(results) and outcome_of(whole[-1]) == "published":
+            return summary, pipeline, whole
+    raise BadInput("there is no complete run of this notebook to compare", "j2k up NOTEBOOK")

@@ -6,11 +6,12 @@ Actions and rendering are imported inside the commands: help and completion need
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from j2k_dev.cli.command import add
 from j2k_dev.cli.options import Format
-from j2k_dev.engine.workspace import RunPaths, write_text
+from j2k_dev.engine.workspace import RunPaths, read_json, write_text
 from j2k_dev.model.codec import to_plain
 from j2k_dev.model.errors import NotebookRaised
 
@@ -122,10 +123,20 @@ def _show_run(session: Session, summary: RunSummary) -> int:
     if session.as_json:
         session.emit({**to_plain(summary), "results": str(paths.root), "exit_code": code})
         return code
-    from j2k_dev.report.console import print_run  # noqa: PLC0415 - see the module
+    from j2k_dev.report.console import print_cell_error, print_run  # noqa: PLC0415 - see the module
 
+    if summary.error is not None:
+        print_cell_error(session.stdout, summary.error, _source(paths, summary.error.cell))
+        # Told once: what follows says which cell raised what.
+        summary = replace(summary, error=replace(summary.error, traceback=()))
     print_run(session.stdout, summary, results(paths))
     return code
+
+
+def _source(paths: RunPaths, cell: int) -> str:
+    """Read the source of a cell from the executed notebook."""
+    executed = read_json(paths.notebook) or {"cells": ()}
+    return "".join("".join(found["source"]) for found in executed["cells"][cell : cell + 1])
 
 
 def _show_recording(session: Session, recording: Recording) -> int:

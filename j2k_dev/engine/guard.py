@@ -57,7 +57,7 @@ def _become(told: dict[str, Any]) -> NoReturn:
         os.setsid()
         processes.ChildSignals.reset()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.execve(told["argv"][0], told["argv"], told["environment"])
+        os.execve(told["argv"][0], told["argv"], told["environment"])  # noqa: S606 - no shell is what is wanted
     except OSError as error:
         sys.stderr.write(f"{told['argv'][0]}: {error.strerror}\n")
         sys.stderr.flush()

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from j2k_dev.model.recording import Variable
+from j2k_dev.worker.state.deep import with_room
+from j2k_dev.worker.state.library import library_index, shell_parts
 from j2k_dev.worker.state.pickler import StatePickler
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 _SIMPLE = (type(None), bool, int, float, complex, str)
 _SLOW_SECONDS = 0.02
+Buffers = dict[tuple[int, int], int]  # checksums by address and size, of one boundary
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,10 @@ class Fingerprints:
         self, cell: int, live: dict[str, Any], named: set[str], run_seconds: float
     ) -> tuple[Changes, tuple[Variable, ...]]:
         """Compare with what was there before; ``named`` are the names in the cell's text, seconds those of the run."""
-        buffers: dict[tuple[int, int], int] = {}
+        library_index().refresh()
+        buffers, shell = Buffers(), shell_parts()
         frugal = self._spent > 1.0 + run_seconds
-        now = {name: self._look(name, value, buffers, named, frugal=frugal) for name, value in live.items()}
+        now = {name: self._look(name, value, (buffers, shell), named, frugal=frugal) for name, value in live.items()}
         before = self._known
         bound = tuple(name for name in now if name not in before)
         changed = tuple(name for name in now if name in before and now[name].digest != before[name].digest)
@@ -73,13 +77,13 @@ class Fingerprints:
         )
 
     def _look(
-        self, name: str, value: Any, buffers: dict[tuple[int, int], int], named: set[str], *, frugal: bool
+        self, name: str, value: Any, known_here: tuple[Buffers, dict[int, str]], named: set[str], *, frugal: bool
     ) -> Fingerprint:
         known = self._known.get(name)
         if frugal and known is not None and known.seconds > _SLOW_SECONDS and name not in named:
             return known
         started = time.perf_counter()
-        print_ = _simple(value) if type(value) in _SIMPLE else _measured(value, buffers)
+        print_ = _simple(value) if type(value) in _SIMPLE else _measured(value, *known_here)
         seconds = time.perf_counter() - started
         self._spent += seconds
         return Fingerprint(print_.digest, print_.size, print_.type, print_.obstacle, seconds)
@@ -93,7 +97,7 @@ def _simple(value: Any) -> Fingerprint:
 class _Sink:
     """Hashes and counts what is written to it, buffers outside the stream included."""
 
-    def __init__(self, buffers: dict[tuple[int, int], int]) -> None:
+    def __init__(self, buffers: Buffers) -> None:
         self.bytes = 0
         self._digest = hashlib.blake2b(digest_size=16)
         self._buffers = buffers
@@ -126,15 +130,20 @@ def _address(data: memoryview) -> int:
     return ctypes.addressof(ctypes.c_char.from_buffer(data))
 
 
-def _measured(value: Any, buffers: dict[tuple[int, int], int]) -> Fingerprint:
-    sink = _Sink(buffers)
+def _measured(value: Any, buffers: Buffers, shell: dict[int, str]) -> Fingerprint:
     kind = _type_name(value)
     try:
-        StatePickler(sink, sink.buffer).dump(value)
+        sink = with_room(lambda: _written(value, buffers, shell))
     except Exception as error:  # noqa: BLE001 - whatever a user's class raises is the obstacle
         reason = str(error) or type(error).__name__
-        return Fingerprint(id(value).to_bytes(8, "big"), sink.bytes, kind, reason, 0.0)
+        return Fingerprint(id(value).to_bytes(8, "big"), 0, kind, reason, 0.0)
     return Fingerprint(sink.digest(), sink.bytes, kind, None, 0.0)
+
+
+def _written(value: Any, buffers: Buffers, shell: dict[int, str]) -> _Sink:
+    sink = _Sink(buffers)
+    StatePickler(sink, sink.buffer, shell).dump(value)
+    return sink
 
 
 def _type_name(value: Any) -> str:

@@ -133,7 +133,7 @@ class Recorder:
         return (*refused, *alive(self._shell), *hidden)
 
     def _error(self, cell: CellSource, run: CellRun) -> CellError | None:
-        if self._shell.ip.exit_now:
+        if self._shell.ip.exit_now and cell is not self._spec.cells[-1]:
             return CellError(cell.index, "KernelExit", "the cell asked the kernel to exit", ())
         return run.error
 

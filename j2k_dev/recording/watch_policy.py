@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
+from j2k_dev.worker.snapshot import pickles as can_be_written
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -134,4 +136,12 @@ def is_own(value: Any) -> bool:
 
 def travels_anyhow(value: Any) -> bool:
     """Tell whether something that has to travel can, whatever its size."""
-    return is_plain(value) or is_own(value) or is_importable(value) or pickles(value, sys.maxsize)
+    return is_plain(value) or is_own(value) or is_importable(value) or _parts_travel(value)
+
+
+def _parts_travel(value: Any) -> bool:
+    """Tell whether what makes an object can be written; the object itself would go by the name it has just got."""
+    try:
+        return can_be_written(value.__reduce_ex__(4))
+    except Exception:  # noqa: BLE001 - objects fail to pickle in any way they like
+        return False

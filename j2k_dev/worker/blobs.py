@@ -106,10 +106,9 @@ class BlobStore:
             raise BlobDamaged(f"blob {ref.sha256} has another content")
 
     def _unchanged(self, data: memoryview) -> BlobRef | None:
-        if not self._mappings or data.readonly or not data.nbytes:
+        if not self._mappings or not data.nbytes:
             return None
-        address = ctypes.addressof(ctypes.c_char.from_buffer(data))
-        mapping = self._mappings.get(address)
+        mapping = self._mappings.get(_address(data))
         if mapping is None or mapping.ref.bytes != data.nbytes or not _untouched(mapping):
             return None
         return mapping.ref
@@ -153,6 +152,22 @@ class BlobStore:
             Path(name).unlink(missing_ok=True)
 
 
+class _Buffer(ctypes.Structure):
+    """CPython's Py_buffer, as far as its address is needed; the rest is room."""
+
+    _fields_ = (("address", ctypes.c_void_p), ("rest", ctypes.c_byte * 256))
+
+
+def _address(data: memoryview) -> int:
+    """Return where a buffer is in memory; ctypes' own way refuses read-only ones, such as Arrow's."""
+    view = _Buffer()
+    ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(data), ctypes.byref(view), 0)
+    try:
+        return view.address or 0
+    finally:
+        ctypes.pythonapi.PyBuffer_Release(ctypes.byref(view))
+
+
 def _copy_and_hash(descriptor: int, source: IO[bytes]) -> str:
     """Hash the very bytes that are written: the file may change while it is read."""
     digest = hashlib.sha256()
@@ -170,6 +185,7 @@ def _write_and_hash(descriptor: int, data: memoryview) -> str:
     with ThreadPoolExecutor(1) as pool:
         hashed = pool.submit(lambda: hashlib.sha256(data).hexdigest())
         _write_all(descriptor, data)
+        os.fsync(descriptor)  # while the hash is still being computed
         return hashed.result()
 
 

@@ -1,18 +1,26 @@
-"""The outputs of cells as Jupyter's front end keeps them: streams merged, displays updated, outputs cleared."""
+"""The outputs of cells as Jupyter's front end keeps them: streams merged, displays updated, outputs cleared.
+
+What belongs to a cell that is over (a task or a handler that goes on printing) is dropped, as nbclient and papermill
+do.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
+from j2k_dev.worker.widgets import Areas
+
 Output = dict[str, Any]
+Place = tuple[int, int]
 
 
 @dataclass
 class Displays:
     """Where each ``display_id`` was shown: (cell, position), so that a later update finds it, in any stage."""
 
-    places: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    places: dict[str, list[Place]] = field(default_factory=dict)
+    areas: Areas = field(default_factory=Areas)
 
 
 class Collector:
@@ -23,31 +31,31 @@ class Collector:
         self.updates: list[Output] = []
         self.cells: dict[int, list[Output]] = {}
         self._cell = -1
+        self._request: str | None = None
         self._clear_next = False
-        self.captured_by = ""
 
-    def start(self, cell: int) -> None:
-        """Begin to collect for ``cell``."""
-        self._cell = cell
+    def start(self, cell: int, request: str = "") -> None:
+        """Begin to collect for ``cell`` what answers ``request``."""
+        self._cell, self._request = cell, request
         self._clear_next = False
         self.cells[cell] = []
 
-    def stream(self, name: str, text: str) -> None:
-        """Append text to the cell's stdout or stderr, merging with what stands right before it."""
-        outputs = self._open()
-        if outputs and outputs[-1]["output_type"] == "stream" and outputs[-1]["name"] == name:
-            outputs[-1]["text"].append(text)
-        else:
-            outputs.append({"output_type": "stream", "name": name, "text": [text]})
+    def stop(self) -> None:
+        """End the collection: what comes from now on until the next start is late."""
+        self._request = None
 
-    def message(self, kind: str, content: dict[str, Any]) -> None:
-        """Take a message of the kernel protocol."""
-        if kind == "clear_output":
-            self._clear(wait=content.get("wait", False))
+    def message(self, kind: str, content: dict[str, Any], request: str = "") -> None:
+        """Take a message of the kernel protocol that answers ``request``."""
+        if request != self._request:
+            return
+        if kind.startswith("comm_"):
+            self.displays.areas.message(kind, content)
         elif kind == "update_display_data":
             self._update(content)
-        elif kind in {"display_data", "execute_result", "error"}:
-            self._append(kind, content)
+        elif kind == "clear_output":
+            self._clear_by(request, wait=content.get("wait", False))
+        elif kind in {"stream", "display_data", "execute_result", "error"}:
+            self._show(kind, content, request)
 
     def finished(self, cell: int) -> tuple[Output, ...]:
         """Return the outputs of ``cell``, stream texts joined."""
@@ -56,12 +64,12 @@ class Collector:
             for output in self.cells[cell]
         )
 
-    def _open(self) -> list[Output]:
-        if self.captured_by:
-            return []
-        if self._clear_next:
-            self._clear(wait=False)
-        return self.cells.setdefault(self._cell, [])
+    def _clear_by(self, request: str, *, wait: bool) -> None:
+        area = self.displays.areas.taking(request)
+        if area is None:
+            self._clear(wait=wait)
+        else:
+            area.clear(wait=wait)
 
     def _clear(self, *, wait: bool) -> None:
         self._clear_next = wait
@@ -70,14 +78,32 @@ class Collector:
             for places in self.displays.places.values():
                 places[:] = [place for place in places if place[0] != self._cell]
 
-    def _append(self, kind: str, content: dict[str, Any]) -> None:
-        outputs = self._open()
-        transient = content.get("transient") or {}
-        if display := transient.get("display_id"):
+    def _show(self, kind: str, content: dict[str, Any], request: str) -> None:
+        display = (content.get("transient") or {}).get("display_id")
+        if display:
             self._update(content)
-            self.displays.places.setdefault(display, []).append((self._cell, len(outputs)))
         output = {"output_type": kind, **{key: value for key, value in content.items() if key != "transient"}}
+        area = self.displays.areas.taking(request)
+        if area is not None:
+            area.add(output)
+            return
+        if self._clear_next:
+            self._clear(wait=False)
+        if kind == "stream":
+            self._stream(output)
+            return
+        outputs = self.cells[self._cell]
+        if display:
+            self.displays.places.setdefault(display, []).append((self._cell, len(outputs)))
         outputs.append(output)
+
+    def _stream(self, output: Output) -> None:
+        """Append text to the cell's stdout or stderr, merging with what stands right before it."""
+        outputs = self.cells[self._cell]
+        if outputs and outputs[-1]["output_type"] == "stream" and outputs[-1]["name"] == output["name"]:
+            outputs[-1]["text"].append(output["text"])
+        else:
+            outputs.append({**output, "text": [output["text"]]})
 
     def _update(self, content: dict[str, Any]) -> None:
         display = (content.get("transient") or {}).get("display_id")

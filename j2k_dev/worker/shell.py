@@ -7,10 +7,7 @@ inside a running asyncio loop, as they do in the kernel, so that tasks live on f
 from __future__ import annotations
 
 import asyncio
-import builtins
 import contextvars
-import functools
-import getpass
 import os
 import sys
 import time
@@ -18,17 +15,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import ipykernel_launcher
-from ipykernel import eventloops, zmqshell
+from ipykernel import zmqshell
 from ipykernel.compiler import XCachingCompiler
-from ipykernel.kernelbase import Kernel
 from ipykernel.zmqshell import ZMQInteractiveShell
-from IPython.core.error import UsageError
-from jupyter_client.session import Session
 from traitlets.config import Config
 
 from j2k_dev.model.recording import CellError
+from j2k_dev.worker.depth import like_the_kernel
+from j2k_dev.worker.kernel import CollectingSession, IPythonKernel, answer, connect, deliver, request_for
 from j2k_dev.worker.outputs import Collector, Output
-from j2k_dev.worker.streams import Descriptor, OutStream
+from j2k_dev.worker.streams import OutStream, Spool, redirect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -48,46 +44,6 @@ class CellRun:
     error: CellError | None
 
 
-class CollectingSession(Session):  # type: ignore[misc]  # jupyter_client has no types
-    """A Jupyter session whose messages end in a collector."""
-
-    collector: Collector
-
-    def send(self, _socket: Any, message: Any, content: Any = None, *_args: Any, **_kwargs: Any) -> Any:
-        """Hand a message of the kernel protocol to the collector."""
-        if not isinstance(message, dict):
-            message = self.msg(message, content)
-        # As it would arrive: bytes (of images) in base64, dates as text.
-        self.collector.message(message["header"]["msg_type"], self.unpack(self.pack(message["content"])))
-        return message
-
-
-class KernelStandIn:
-    """What notebooks and libraries ask of ``get_ipython().kernel``."""
-
-    eventloop = None
-    iopub_socket = None
-    _allow_stdin = False
-    raw_input = Kernel.raw_input
-    getpass = Kernel.getpass
-
-    def __init__(self, session: CollectingSession) -> None:
-        self.session = session
-        self.shell: ZMQInteractiveShell | None = None
-        self.exit_asked = False
-
-    def get_parent(self, _channel: str = "shell") -> dict[str, Any]:
-        """Return the header of the request that the running cell stands for."""
-        return {"header": {"msg_id": "j2k", "msg_type": "execute_request", "session": "j2k"}}
-
-    @property
-    def comm_manager(self) -> Any:
-        """Return the manager of widgets' channels, which lead nowhere here."""
-        import comm  # noqa: PLC0415 - only where a widget asks for it
-
-        return comm.get_comm_manager()
-
-
 @dataclass(frozen=True)
 class NotebookShell:
     """The shell of a notebook together with what collects its outputs, and the loop its cells run in."""
@@ -97,6 +53,8 @@ class NotebookShell:
     loop: asyncio.AbstractEventLoop
     streams: tuple[OutStream, OutStream]
     context: contextvars.Context
+    kernel: Any
+    session: CollectingSession
 
     def within(self, function: Callable[..., T], *args: Any) -> T:
         """Call a function where cells run: what a cell sets in a context variable lasts, as in the kernel."""
@@ -104,12 +62,10 @@ class NotebookShell:
 
     def run(self, source: str, index: int, cell_id: str | None = None) -> CellRun:
         """Run a cell as Jupyter's kernel does and return its outputs."""
-        self._flush()
-        self.collector.start(index)
+        self._begin(index)
         wall, cpu = time.perf_counter(), time.process_time()
         outcome = self._outcome(source, cell_id)
-        self._flush()
-        self.ip.payload_manager.clear_payload()
+        self._end()
         return CellRun(
             outputs=self.collector.finished(index),
             execution_count=self.ip.execution_count - 1,
@@ -118,14 +74,32 @@ class NotebookShell:
             error=self._error(index, outcome),
         )
 
+    def _begin(self, index: int) -> None:
+        self._flush()
+        request = request_for(f"cell-{index}")
+        self.within(answer, self.kernel, request)
+        self.collector.start(index, request["msg_id"])
+        self.kernel._forward_input(False)  # noqa: SLF001, FBT003 - as ipykernel does for each cell
+
+    def _end(self) -> None:
+        self.kernel._restore_input()  # noqa: SLF001 - as ipykernel does after each cell
+        self._flush()
+        self.collector.stop()
+        self.ip.payload_manager.clear_payload()
+        for reply in self.collector.displays.areas.replies():
+            self.within(deliver, self.kernel, reply)
+
     def _flush(self) -> None:
         for stream in self.streams:
             stream.flush()
+        self.session.take_in()
 
     def _outcome(self, source: str, cell_id: str | None) -> Any:
         """Follow ``IPythonKernel.do_execute``: top-level await in a task, all else as a plain call in the loop."""
         transformed, broken = self.within(self._transform, source)
-        if self.ip.should_run_async(source, transformed_cell=transformed, preprocessing_exc_tuple=broken):
+        is_async = self.ip.should_run_async(source, transformed_cell=transformed, preprocessing_exc_tuple=broken)
+        like_the_kernel(awaited=is_async)
+        if is_async:
             awaited = self._awaited(source, transformed, broken, cell_id)
             return self.loop.run_until_complete(self.within(self.loop.create_task, awaited))
         outcomes: list[Any] = []
@@ -173,56 +147,38 @@ def start_shell() -> NotebookShell:
     """Turn this process into a notebook's: shell, streams, no stdin, inline plots, a running loop for tasks."""
     collector = Collector()
     session = CollectingSession(key=b"", username="j2k")
-    session.collector = collector
+    session.collector, session.spool = collector, Spool()
     os.environ.setdefault("MPLBACKEND", INLINE_BACKEND)
-    ip = _instance(session)
-    streams = _redirect(collector)
-    _refuse_stdin(ip.kernel)
+    streams = redirect(lambda name, text, request: collector.message("stream", {"name": name, "text": text}, request))
+    sys.stdout, sys.stderr = streams
+    _close_stdin()
+    kernel = IPythonKernel.instance(session=session, config=_config())
+    ip = _instance(kernel, session)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    return NotebookShell(ip, collector, loop, streams, contextvars.copy_context())
+    kernel.j2k_loop = loop
+    return NotebookShell(ip, collector, loop, streams, contextvars.copy_context(), kernel, session)
 
 
-def _instance(session: CollectingSession) -> ZMQInteractiveShell:
-    kernel = KernelStandIn(session)
+def _config() -> Config:
     config = Config()
     config.HistoryManager.enabled = False
     config.HistoryManager.hist_file = ":memory:"
     config.IPKernelApp.connection_file = ""
-    ip = ZMQInteractiveShell.instance(config=config, kernel=kernel, compiler_class=XCachingCompiler)
-    kernel.shell = ip
-    ip.displayhook.session = session
-    ip.displayhook.topic = b"execute_result"
-    ip.display_pub.session = session
-    ip.enable_gui = functools.partial(_enable_gui, ip, kernel)
+    return config
+
+
+def _instance(kernel: Any, session: CollectingSession) -> ZMQInteractiveShell:
+    ip = ZMQInteractiveShell.instance(parent=kernel, kernel=kernel, compiler_class=XCachingCompiler)
+    connect(kernel, ip, session)
+    ip.extension_manager.load_extension("storemagic")  # as every IPython application does
     zmqshell.connect_qtconsole = lambda *_args, **_kwargs: None  # there is no desktop to open a window on
     sys.displayhook = ip.displayhook
     sys.argv[:] = [ipykernel_launcher.__file__, "-f", "kernel-j2k.json"]
     return ip
 
 
-def _enable_gui(ip: ZMQInteractiveShell, kernel: KernelStandIn, gui: str | None = None) -> None:
-    """Do what the shell's own method does, which finds its kernel through an application that is not there."""
-    try:
-        eventloops.enable_gui(gui, kernel)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    ip.active_eventloop = gui
-
-
-def _redirect(collector: Collector) -> tuple[OutStream, OutStream]:
-    streams = (
-        OutStream("stdout", collector.stream, Descriptor(1)),
-        OutStream("stderr", collector.stream, Descriptor(2)),
-    )
-    sys.stdout, sys.stderr = streams
-    return streams
-
-
-def _refuse_stdin(kernel: KernelStandIn) -> None:
-    """Answer ``input()`` as the kernel does when nobody can be asked."""
+def _close_stdin() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    builtins.input = kernel.raw_input
-    getpass.getpass = kernel.getpass

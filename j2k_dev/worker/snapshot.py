@@ -23,6 +23,7 @@ from j2k_dev.model.errors import Refused
 from j2k_dev.worker.atomic import publish
 from j2k_dev.worker.blobs import BlobDamaged, BlobRef, BlobStore
 from j2k_dev.worker.hidden.history import OUTPUTS, guarded_outputs
+from j2k_dev.worker.state.deep import with_deep_stack, with_room
 from j2k_dev.worker.state.pickler import StatePickler, StateUnpickler, notebook_namespace
 
 if TYPE_CHECKING:
@@ -98,22 +99,31 @@ def take(
     What was shown (``Out``, ``_3``) and can't travel is replaced by something that says so when it is used.
     """
     try:
-        return _take(shell, carriers, store, folder, files, leave_out)
+        return _take_somehow(shell, carriers, store, folder, files, leave_out)
     except CannotHandOver as error:
         if error.name != OUTPUTS:
             raise
-    return _take(shell, guarded_outputs(carriers, pickles), store, folder, files, leave_out)
+    return _take_somehow(shell, guarded_outputs(carriers, pickles), store, folder, files, leave_out)
+
+
+def _take_somehow(shell: InteractiveShell, carriers: Sequence[Carrier], store: BlobStore, *rest: Any) -> Snapshot:
+    """Take the usual way, and start over with a deep stack where that recursed too deeply."""
+    try:
+        return _take(shell, carriers, _Writer(store), *rest)
+    except CannotHandOver as error:
+        if not isinstance(error.__cause__, RecursionError):
+            raise
+    return _take(shell, carriers, _Writer(store, deep=True), *rest)
 
 
 def _take(
     shell: InteractiveShell,
     carriers: Sequence[Carrier],
-    store: BlobStore,
+    writer: _Writer,
     folder: Path,
     files: Mapping[str, Any],
     leave_out: Iterable[str],
 ) -> Snapshot:
-    writer = _Writer(store)
     live = variables(shell)
     for name in leave_out:
         live.pop(name, None)
@@ -129,10 +139,14 @@ def _take(
 def pickles(value: Any) -> bool:
     """Tell whether something can be written down, by trying."""
     try:
-        StatePickler(_Nowhere(), lambda _buffer: False).dump(value)
+        _try_writing(value)
     except Exception:  # noqa: BLE001 - whatever a notebook's class raises, it can't
         return False
     return True
+
+
+def _try_writing(value: Any) -> None:
+    with_room(lambda: StatePickler(_Nowhere(), lambda _buffer: False).dump(value))
 
 
 class _Nowhere:
@@ -148,7 +162,7 @@ def hidden_obstacles(shell: InteractiveShell, carriers: Sequence[Carrier]) -> tu
 
 def _obstacle(shell: InteractiveShell, carrier: Carrier) -> str:
     try:
-        StatePickler(_Nowhere(), lambda _buffer: False).dump(captured(carrier, shell))
+        _try_writing(captured(carrier, shell))
     except CannotHandOver as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 - as in pickles
@@ -169,13 +183,16 @@ def captured(carrier: Carrier, shell: InteractiveShell) -> Any:
         return carrier.capture(shell)
     except Refused as error:
         raise CannotHandOver(f"state of {carrier.name}", error.message) from error
+    except Exception as error:  # objects that are asked how to pickle them raise what they like
+        raise CannotHandOver(f"state of {carrier.name}", _reason(error)) from error
 
 
 class _Writer:
     """Writes records into one stream and puts large buffers into the store."""
 
-    def __init__(self, store: BlobStore) -> None:
+    def __init__(self, store: BlobStore, *, deep: bool = False) -> None:
         self.blobs: list[BlobRef] = []
+        self._deep = deep
         self._store = store
         self._stream = io.BytesIO()
         self._pickler = StatePickler(self._stream, self._buffer)
@@ -189,11 +206,17 @@ class _Writer:
 
     def record(self, what: str, value: Any) -> None:
         try:
-            self._pickler.dump(value)
+            self._dump(value)
         except OSError:
             raise
         except Exception as error:
             raise CannotHandOver(what, _reason(error)) from error
+
+    def _dump(self, value: Any) -> None:
+        if self._deep:
+            with_deep_stack(lambda: self._pickler.dump(value))
+        else:
+            self._pickler.dump(value)
 
     def hidden(self, when: str, shell: InteractiveShell, carriers: Sequence[Carrier]) -> list[str]:
         names = []

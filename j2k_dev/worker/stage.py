@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from IPython.core.inputtransformer2 import TransformerManager
+
 from j2k_dev.model.codec import from_plain
 from j2k_dev.model.errors import Refused
 from j2k_dev.model.run import CellOutput, Message, StageResult
@@ -30,6 +32,12 @@ if TYPE_CHECKING:
     from j2k_dev.model.recording import CellError
 
 Progress = Callable[[str, dict[str, Any]], None]
+
+
+def warm_up() -> None:
+    """Do before workers are forked what each of them would do: index the libraries, compile IPython's patterns."""
+    library_index().refresh()
+    TransformerManager().transform_cell("0\n")
 
 
 def prepare(spec: StageSpec | dict[str, Any]) -> Callable[[Message, Progress], StageResult]:
@@ -56,10 +64,10 @@ def _import_libraries(spec: StageSpec) -> None:
 def _displays(shell: NotebookShell) -> tuple[Carrier, ...]:
     """Carry where displays were shown, so that an update in a later stage finds them."""
 
-    def restore(_ip: Any, places: Any) -> None:
-        shell.collector.displays.places = places
+    def restore(_ip: Any, displays: Any) -> None:
+        shell.collector.displays = displays
 
-    return (Carrier("displays", lambda _ip: shell.collector.displays.places or None, restore, "after"),)
+    return (Carrier("displays", lambda _ip: shell.collector.displays, restore, "after"),)
 
 
 class _Execution:

@@ -213,8 +213,10 @@ def main(_arguments: Sequence[str] = ()) -> NoReturn:
     lock = os.open(spec.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     fcntl.flock(lock, fcntl.LOCK_SH)
     processes.adopt_orphans()
-    for module in (*spec.preload, *{worker.program.module for worker in spec.workers}):
+    for module in spec.preload:
         importlib.import_module(module)
+    for module in {worker.program.module for worker in spec.workers}:
+        getattr(importlib.import_module(module), "warm_up", lambda: None)()
     _warm_up(spec)
     try:
         Zygote(spec, engine, live).serve()

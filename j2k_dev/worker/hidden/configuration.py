@@ -177,7 +177,8 @@ def _capture_config(shell: InteractiveShell) -> Any:
 
 
 def _restore_config(shell: InteractiveShell, carried: dict[str, dict[str, Any]]) -> None:
-    shell.config.merge(carried)
+    config = type(shell.config)
+    shell.config.merge(config({part: config(settings) for part, settings in carried.items()}))
 
 
 CARRIERS = (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Written in C and found under no name, each with a carrier of its own; and the request that a running cell answers.
 _ELSEWHERE = frozenset({
-    "decimal_context", "numpy.ufunc.extobj", "format_options", "parent_header", "shell_parent",
+    "decimal_context", "numpy.ufunc.extobj", "format_options", "parent_header", "shell_parent", "shell_parent_ident",
 })  # fmt: skip
 
 

@@ -67,6 +67,8 @@ def _capture_outputs(shell: InteractiveShell) -> Any:
         "names": _hidden(shell, _OUTPUT_NAME),
         "last": {name: getattr(hook, name) for name in _UNDERSCORES},
         "lines": {name: shell.user_ns[name] for name in _UNDERSCORES if name in shell.user_ns},
+        # IPython goes by identity, and numbers don't keep theirs: whose are its own is written down.
+        "own": [name for name in _UNDERSCORES if getattr(hook, name) is shell.user_ns.get(name)],
         "hidden": [name for name in _UNDERSCORES if name in shell.user_ns_hidden],
     }
     return carried if carried["shown"] or any(not _is_empty(value) for value in carried["lines"].values()) else None
@@ -125,6 +127,7 @@ def _restore_outputs(shell: InteractiveShell, carried: dict[str, Any]) -> None:
     for name in _UNDERSCORES:
         shell.user_ns.pop(name, None)
     shell.user_ns.update(carried["lines"])
+    shell.user_ns.update({name: carried["last"][name] for name in carried["own"] if name in carried["lines"]})
     shell.user_ns_hidden.update({name: carried["last"][name] for name in carried["hidden"]})
 
 

@@ -26,6 +26,7 @@ def _made_by_hand(shell: InteractiveShell) -> dict[str, types.ModuleType]:
         name: module
         for name, module in list(sys.modules.items())
         if name not in start
+        and module is not sys.modules["__main__"]  # multiprocessing gives it a second name
         and type(module) is types.ModuleType
         and module.__spec__ is None
         and not hasattr(module, "__file__")

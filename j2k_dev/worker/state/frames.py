@@ -20,11 +20,37 @@ def frame_reducers() -> dict[type, Any]:
         return {}
     return {
         internals.BlockValuesRefs: reduce_references,
+        **_arrow_reducers(),
         **dict.fromkeys(_subclasses(internals.Block), reduce_block),
         **dict.fromkeys(_subclasses(pandas.Index), reduce_index),
         **dict.fromkeys((pandas.DataFrame, pandas.Series), reduce_frame),
         sys.modules["pandas.core.internals.managers"].SingleBlockManager: reduce_column,
     }
+
+
+def _arrow_reducers() -> dict[type, Any]:
+    """Return reducers for pandas' arrays that Arrow holds: its own pickling copies them first."""
+    arrow = sys.modules.get("pandas.core.arrays.arrow.array")
+    strings = sys.modules.get("pandas.core.arrays.string_arrow")
+    kinds = [*_subclasses(arrow.ArrowExtensionArray)] if arrow else []
+    kinds += [kind for kind in _subclasses(strings.ArrowStringArray) if kind not in kinds] if strings else []
+    return dict.fromkeys(kinds, reduce_arrow)
+
+
+def reduce_arrow(array: Any) -> Any:
+    """Reduce an array to the Arrow data that it shows."""
+    state = vars(array)
+    data = state.get("_pa_array")
+    if data is None or set(state) - {"_pa_array", "_dtype", "_readonly", "_cache"}:
+        return NotImplemented
+    return make_arrow, (type(array), data, {name: value for name, value in state.items() if name != "_pa_array"})
+
+
+def make_arrow(kind: Any, data: Any, state: dict[str, Any]) -> Any:
+    """Make an array that shows Arrow data."""
+    array = kind.__new__(kind)
+    vars(array).update(state, _pa_array=data)
+    return array
 
 
 def _subclasses(kind: type) -> list[type]:

@@ -78,14 +78,16 @@ def _module_of(namespace: dict[str, Any]) -> types.ModuleType | None:
 
 def reduce_module(module: types.ModuleType) -> Any:
     """Reduce a module: by name where that finds it, else with all that it holds."""
-    if sys.modules.get(module.__name__) is module:
-        return import_module, (module.__name__,)
+    name = vars(module).get("__name__", "")  # %run takes the name away from the module it made
+    if sys.modules.get(name) is module:
+        return import_module, (name,)
     state = {name: value for name, value in vars(module).items() if name != "__builtins__"}
-    return types.ModuleType, (module.__name__,), state, None, None, set_module
+    return types.ModuleType, (name,), state, None, None, set_module
 
 
 def set_module(module: types.ModuleType, state: dict[str, Any]) -> None:
     """Give a module made by hand what it held."""
+    vars(module).clear()
     vars(module).update(state)
 
 

@@ -100,27 +100,11 @@ def reduce_mapping_proxy(proxy: Any) -> Reduced:
     return types.MappingProxyType, (mapping,)
 
 
-def reduce_exception(error: BaseException) -> Reduced:
-    """Reduce an exception of a notebook's class without calling its ``__init__`` with arguments it doesn't take."""
-    state = (vars(error), error.__cause__, error.__context__, error.__suppress_context__)
-    return make_exception, (type(error), error.args), state, None, None, set_exception
-
-
-def make_exception(kind: type[BaseException], args: tuple[Any, ...]) -> BaseException:
-    """Make an exception as ``__new__`` leaves it."""
-    error: BaseException = kind.__new__(kind, *args)
-    error.args = args
-    return error
-
-
-def set_exception(error: BaseException, state: tuple[Any, ...]) -> None:
-    """Give an exception its attributes and what it came from; the traceback stays behind."""
-    attributes, error.__cause__, error.__context__, error.__suppress_context__ = state
-    vars(error).update(attributes)
-
-
 def reduce_guarded(value: Any) -> Any:
     """Reduce an instance whose class has ``__getattr__`` so that nothing is asked of it before it has its state."""
+    kind: Any = type(value)
+    if kind.__reduce_ex__ is not object.__reduce_ex__ or kind.__reduce__ is not object.__reduce__:
+        return NotImplemented
     reduced = value.__reduce_ex__(4)
     if not isinstance(reduced, tuple) or reduced[0] is not copyreg.__newobj__:  # type: ignore[attr-defined]  # no stub
         return NotImplemented

@@ -20,13 +20,14 @@ import cloudpickle
 from IPython.core.magic import Magics
 
 from j2k_dev.worker.hidden import reduce_hidden
-from j2k_dev.worker.state import natives
+from j2k_dev.worker.state import exceptions, natives
 from j2k_dev.worker.state.arrays import array_reducers
 from j2k_dev.worker.state.caches import lru_cache_type, reduce_lru_cache
 from j2k_dev.worker.state.classes import reduce_class
 from j2k_dev.worker.state.databases import database_reducers
 from j2k_dev.worker.state.frames import frame_reducers
 from j2k_dev.worker.state.functions import NamespaceOf, reduce_cell, reduce_function, reduce_module, reduce_namespace
+from j2k_dev.worker.state.jobs import job_reducers
 from j2k_dev.worker.state.library import library_attribute, library_index, shell_attribute, shell_parts
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ _REDUCERS: dict[type, Any] = {
     NamespaceOf: reduce_namespace,
     types.ModuleType: reduce_module,
     **natives.REDUCERS,
+    **exceptions.REDUCERS,
 }
 
 
@@ -69,17 +71,26 @@ _PRELUDE = (
 
 
 class StatePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
-    """Writes one record per ``dump``; buffers that ``buffer_callback`` keeps are left out of the stream."""
+    """Writes one record per ``dump``; buffers that ``buffer_callback`` keeps are left out of the stream.
 
-    def __init__(self, file: SupportsWrite[bytes], buffer_callback: Callable[[pickle.PickleBuffer], Any]) -> None:
+    Who makes many picklers at one moment refreshes the library index and asks for the ``shell``'s parts only once.
+    """
+
+    def __init__(
+        self,
+        file: SupportsWrite[bytes],
+        buffer_callback: Callable[[pickle.PickleBuffer], Any],
+        shell: dict[int, str] | None = None,
+    ) -> None:
         super().__init__(file, protocol=PROTOCOL, buffer_callback=buffer_callback)
         known = (notebook_namespace(), builtin_namespace())
         self.memo = {id(value): (number, value) for number, value in enumerate(known)}
         file.write(_PRELUDE)
         self._index = library_index()
-        self._index.refresh()
-        self._shell = shell_parts()
-        self._reducers = {**_REDUCERS, **array_reducers(), **frame_reducers(), **database_reducers()}
+        if shell is None:
+            self._index.refresh()
+        self._shell = shell_parts() if shell is None else shell
+        self._reducers = {**_REDUCERS, **array_reducers(), **frame_reducers(), **database_reducers(), **job_reducers()}
 
     def reducer_override(self, obj: Any) -> Any:
         """Choose how to reduce ``obj``: by name if it is a library's, else by what it is, else as cloudpickle does."""
@@ -91,12 +102,8 @@ class StatePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ha
         by_name = self._by_name(obj)
         if by_name is not None:
             return by_name
-        reducer = self._reducers.get(kind)
-        if reducer is not None:
-            return reducer(obj)
-        if kind.__module__ == "__main__":
-            return _reduce_instance(obj)
-        return reduce_hidden(obj) if issubclass(kind, _HIDDEN) else NotImplemented
+        reducer = self._reducers.get(kind) or _reducer_of_family(kind)
+        return NotImplemented if reducer is None else reducer(obj)
 
     def _reduce_type(self, kind: type) -> Any:
         reduced = reduce_class(kind)
@@ -110,19 +117,21 @@ class StatePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ha
         return None if place is None else (library_attribute, place)
 
 
+def _reducer_of_family(kind: type) -> Any:
+    """Return the reducer for a type that is known by what it inherits or has."""
+    if issubclass(kind, BaseException):
+        return exceptions.reduce_exception
+    if hasattr(kind, "__getattr__"):
+        return natives.reduce_guarded
+    return reduce_hidden if issubclass(kind, _HIDDEN) else None
+
+
 def _reduce_function(function: types.FunctionType) -> Any:
     by_name = cloudpickle.cloudpickle._should_pickle_by_reference(function)  # noqa: SLF001 - cloudpickle has no public parts
     # What a library compiles while it runs is found by name here, and not in the next process.
     if by_name and not function.__code__.co_filename.startswith("<"):
         return NotImplemented
     return reduce_function(function)
-
-
-def _reduce_instance(value: Any) -> Any:
-    """Reduce an instance of one of the notebook's own classes."""
-    if isinstance(value, BaseException):
-        return natives.reduce_exception(value)
-    return natives.reduce_guarded(value) if hasattr(type(value), "__getattr__") else NotImplemented
 
 
 class StateUnpickler(pickle.Unpickler):

@@ -34,7 +34,7 @@ _MACHINERY = frozenset({
     "socket", "_socket", "subprocess", "multiprocessing", "typing", "typing_extensions", "inspect", "ast", "dis",
     "traceback", "contextvars", "_contextvars", "codecs", "encodings", "io", "_io", "site", "sysconfig",
     "_sysconfigdata", "marshal", "copyreg", "unittest", "doctest", "pdb", "bdb", "cmd", "pydoc", "ctypes", "_ctypes",
-    "sqlite3", "ssl", "_ssl", "hashlib", "_hashlib", "tempfile", "shutil", "uuid", "numpy.random.mtrand",
+    "sqlite3", "ssl", "_ssl", "hashlib", "_hashlib", "getpass", "tempfile", "shutil", "uuid", "numpy.random.mtrand",
     "matplotlib.rcsetup", "matplotlib._pylab_helpers", "six", "cython_runtime",
 })  # fmt: skip
 

@@ -17,6 +17,8 @@ _BY_VALUE = (
     type(None), bool, int, float, complex, str, bytes, bytearray, tuple, list, dict, set, frozenset, slice, range,
     type(Ellipsis), type(NotImplemented), types.ModuleType, types.CodeType,
 )  # fmt: skip
+# What the interpreter notes of the error that was shown last is nothing of a library's.
+_LAST_ERROR = {("sys", f"last_{part}") for part in ("type", "value", "traceback", "exc")}
 _OURS = ("j2k_dev", "cloudpickle", "__main__", "__mp_main__")
 
 
@@ -52,7 +54,7 @@ class LibraryIndex:
     def _read(self, name: str, module: types.ModuleType) -> None:
         names = self._names
         for attribute, value in list(vars(module).items()):
-            if type(value) not in _BY_VALUE and id(value) not in names:
+            if type(value) not in _BY_VALUE and id(value) not in names and (name, attribute) not in _LAST_ERROR:
                 names[id(value)] = (name, attribute)
 
     def find(self, value: Any) -> tuple[str, str] | None:

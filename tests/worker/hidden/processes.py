@@ -54,27 +54,20 @@ def shell_at_start(request: Any) -> tuple[NotebookShell, tuple[Any, ...]]:
     sys.path.insert(0, "")
     shell = start_shell()
     carriers = (*CARRIERS, library_changes(tuple(request.get("paths", ()))))
-    note_start(shell.ip, carriers)
+    shell.within(note_start, shell.ip, carriers)
     return shell, carriers
 
 
 def run(shell: NotebookShell, cells: list[str]) -> list[Any]:
-    shown: list[Any] = []
-    for cell in cells:
-        index = len(shown)
-        shell.collector.start(index)
-        shell.ip.run_cell(cell, store_history=True)
-        for stream in shell.streams:
-            stream.flush()
-        shown.append(list(shell.collector.finished(index)))
-    return shown
+    first = len(shell.collector.cells)
+    return [list(shell.run(cell, index).outputs) for index, cell in enumerate(cells, first)]
 
 
 def first(request: Any, path: str) -> Any:
     """Run the cells, write the state down, and go on with the probe: the unsplit run, undisturbed by the capture."""
     shell, carriers = shell_at_start(request)
     before = run(shell, request["cells"])
-    carried = save(shell, carriers, path)
+    carried = shell.within(save, shell, carriers, path)
     shutil.copytree(request["folder"], f"{path} files")
     return {"before": before, "carried": carried, "shown": run(shell, request["probe"])}
 
@@ -82,8 +75,8 @@ def first(request: Any, path: str) -> Any:
 def hop(request: Any, path: str, target: str) -> Any:
     """Take the state over and hand it on, as a stage does whose cells change nothing of it."""
     shell, carriers = shell_at_start(request)
-    load(shell, carriers, path)
-    return {"carried": save(shell, carriers, target)}
+    shell.within(load, shell, carriers, path)
+    return {"carried": shell.within(save, shell, carriers, target)}
 
 
 def last(request: Any, path: str) -> Any:
@@ -91,7 +84,7 @@ def last(request: Any, path: str) -> Any:
     shutil.rmtree(request["folder"])
     shutil.copytree(f"{path.removesuffix(' again')} files", request["folder"])
     shell, carriers = shell_at_start(request)
-    load(shell, carriers, path)
+    shell.within(load, shell, carriers, path)
     return {"shown": run(shell, request["probe"])}
 
 

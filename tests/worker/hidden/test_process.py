@@ -61,7 +61,7 @@ def test_hooks_and_streams_of_the_notebook_stay_installed(handed_over: HandedOve
     cells = (
         "import sys\nclass Loud:\n    def __init__(self, stream): self.stream = stream\n"
         "    def write(self, text): return self.stream.write(text.upper())\n"
-        "    def flush(self): self.stream.flush()\n"
+        "    def __getattr__(self, name): return getattr(self.stream, name)\n"
         "sys.stdout = Loud(sys.stdout)\nsys.unraisablehook = lambda info: print('caught', info.exc_value)"
     )
     probe = "class Bad:\n    def __del__(self): raise ValueError('late')\nb = Bad(); del b"

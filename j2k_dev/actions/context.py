@@ -166,6 +166,12 @@ def inputs_digest(inputs: Inputs, notebook: NotebookFile, scope: InputScope) -> 
     return digest(lines, sorted(watch_originals(inputs.originals).items()))
 
 
+def unused_inputs(inputs: Inputs, notebook: NotebookFile, scope: InputScope) -> set[str]:
+    """Return the files in the folder that a notebook has nothing to do with: they may have changed since any run."""
+    text = "\n".join(cell.source for cell in notebook.code_cells)
+    return {name for name in inputs.manifest if name in inputs.uncounted or not _matters(name, scope, text)}
+
+
 def _matters(name: str, scope: InputScope, text: str) -> bool:
     if scope.everything or name in scope.files or any(_is_below(name, folder) for folder in scope.folders):
         return True

@@ -99,6 +99,8 @@ def copy_files(context: Context, blob: str | None, target: Path) -> None:
     if blob is None:
         return
     for use in changes(context.inputs.manifest, files_at_end(context, blob)):
+        if use.path in context.inputs.uncounted:  # a notebook as an earlier run found it, where a stage was taken over
+            continue
         if use.kind == "written" and use.sha256 and not use.path.startswith(".."):
             (target / use.path).parent.mkdir(parents=True, exist_ok=True)
             _copy(context, use.sha256, target / use.path)

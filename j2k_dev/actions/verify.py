@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from j2k_dev.actions.context import Context, UpOptions, opened
+from j2k_dev.actions.context import Context, UpOptions, opened, unused_inputs
 from j2k_dev.actions.record import UNSTABLE, find_recording, make_recording
 from j2k_dev.actions.results import (
     Outputs,
@@ -73,7 +73,9 @@ def _compare_files(context: Context, oracle: Recording, files: str | None) -> tu
     before = manifest_from_json((context.workspace.recording(oracle.key).parent / "inputs.json").read_bytes())
     writers = {use.path: cell.index for cell in oracle.cells for use in cell.files if use.kind != "read"}
     last = oracle.cells[-1].index
-    touched = _touched(before, before, expected) | _touched(before, context.inputs.manifest, actual)
+    unused = unused_inputs(context.inputs, context.notebook, oracle.scope)
+    made = _touched(before, context.inputs.manifest, actual) - unused
+    touched = _touched(before, before, expected) | made
     return tuple(
         CellDifference(writers.get(path, last), f"file {path}", _described(expected, path), _described(actual, path))
         for path in sorted(touched)

@@ -20,6 +20,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
 
+from j2k_dev.engine.foreign import find_foreign, foreign_interpreter
 from j2k_dev.engine.support import LAUNCHER, cache_folder
 from j2k_dev.engine.workspace import read_json, write_json
 from j2k_dev.model.errors import BadInput, MachineryFailed, Refused
@@ -66,23 +67,37 @@ _READ_BY_PYTHON = (
 
 @dataclass(frozen=True)
 class Choice:
-    """The Python that a notebook runs in: its options and environment as the kernelspec has them, and why it is it."""
+    """The Python that a notebook runs in: its options and environment as the kernelspec has them, and why it is it.
+
+    For a kernel of another language, which ``foreign`` describes, it is the Python that speaks to the kernel.
+    """
 
     python: Path
     kernel: str = "python3"
     options: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    foreign: Interpreter | None = None
+
+    @property
+    def language(self) -> str:
+        """Return the language of the kernel, in lower case."""
+        return self.foreign.language if self.foreign else "python"
 
 
 @dataclass(frozen=True)
 class Launcher:
-    """How to start one of our modules in the notebook's interpreter; ``support`` as ``support_folder`` gives it."""
+    """How to start one of our modules in the notebook's interpreter; ``support`` as ``support_folder`` gives it.
+
+    ``recorder`` and ``stage`` are the modules that record the notebook and run its stages.
+    """
 
     python: Path
     support: Path
     options: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    recorder: str = "j2k_dev.recording.recorder"
+    stage: str = "j2k_dev.worker.stage"
 
     def argv(self, module: str, *arguments: str) -> list[str]:
         """Give the command line that calls ``module.main(arguments)``."""
@@ -98,6 +113,19 @@ class Launcher:
         return env
 
 
+@dataclass(frozen=True)
+class ForeignLauncher(Launcher):
+    """How to start what speaks to a kernel of another language, in j2k's own Python."""
+
+    options: tuple[str, ...] = ("-P",)  # nothing in the notebook's folder gets into it
+    recorder: str = "j2k_dev.recording.foreign"
+    stage: str = "j2k_dev.worker.foreign_stage"
+
+    def env(self) -> dict[str, str]:
+        """Give the environment that Jupyter would give; kernels written in Python get the same hashes every time."""
+        return {"PYTHONHASHSEED": "0", **os.environ}
+
+
 def _nonempty(environment: Mapping[str, str], name: str) -> dict[str, str]:
     """Leave out a variable that is set to nothing: ipykernel takes it for unset."""
     return {key: value for key, value in environment.items() if key != name or value}
@@ -105,6 +133,8 @@ def _nonempty(environment: Mapping[str, str], name: str) -> dict[str, str]:
 
 def launcher(choice: Choice, interpreter: Interpreter, support: Path) -> Launcher:
     """Make the launcher of a probed interpreter: the program itself, not a shim that may choose another tomorrow."""
+    if choice.foreign is not None:
+        return ForeignLauncher(choice.python, support)
     return Launcher(Path(interpreter.executable), support, choice.options, choice.environment)
 
 
@@ -114,7 +144,7 @@ def launcher(choice: Choice, interpreter: Interpreter, support: Path) -> Launche
 def choose(kernel: str = "", language: str = "", python: Path | None = None) -> Choice:
     """Choose the interpreter of a notebook from ``--python`` or the kernel and language that its metadata names."""
     if language and language.lower() not in ("python", "ipython"):
-        raise _other_language(kernel, language)
+        return _foreign(find_foreign(kernel, language), python)
     if python is not None:
         return Choice(_given(python), kernel or "python3")
     if kernel in ("", "python3", "python"):
@@ -180,7 +210,7 @@ def _installed(kernel: str) -> Choice | None:
     except (ValueError, OSError) as error:
         raise BadInput(f"the kernelspec {kernel!r} can't be read: {error}", way_out=_NAME_PYTHON) from error
     if spec.language.lower() != "python":
-        raise _other_language(kernel, spec.language)
+        return _foreign(foreign_interpreter(kernel, spec))
     python, options = _command(kernel, spec.argv, Path(spec.resource_dir))
     return Choice(python, kernel, options, dict(spec.env), (f"the notebook runs in its kernel {kernel!r}: {python}",))
 
@@ -210,12 +240,15 @@ def _kernel_python(command: str, resources: Path) -> Path:
     return Path(shutil.which(command) or sys.executable)
 
 
-def _other_language(kernel: str, language: str) -> Refused:
-    named = f" (kernel {kernel!r})" if kernel else ""
-    return Refused(
-        f"the notebook's language is {language}{named}; j2k runs Python notebooks",
-        way_out="if it is Python after all, correct the notebook's metadata: kernelspec.language",
-    )
+def _foreign(found: Interpreter, python: Path | None = None) -> Choice:
+    """Choose our own Python to speak to a kernel of another language."""
+    if python is not None:
+        raise BadInput(
+            f"--python {python}, but the notebook's language is {found.language}: it runs in kernel {found.kernel!r}",
+            "leave out --python",
+        )
+    notes = (f"the notebook runs in its kernel {found.kernel!r} ({found.language}): {found.executable}",)
+    return Choice(Path(sys.executable), found.kernel, notes=notes, foreign=found)
 
 
 # --- what it has ------------------------------------------------------------------------------------------------------
@@ -223,6 +256,8 @@ def _other_language(kernel: str, language: str) -> Refused:
 
 def probe(choice: Choice, cache: Path | None = None, seconds: float = PROBE_SECONDS) -> Interpreter:
     """Ask the interpreter what it is; asked again only when it, or what is installed in it, has changed."""
+    if choice.foreign is not None:
+        return choice.foreign
     file = (cache or cache_folder()) / "interpreters" / f"{_identity(choice)}.json"
     facts = None if _is_script(choice.python) else _remembered(choice, file)
     if facts is None:

@@ -18,7 +18,7 @@ from j2k_dev.engine import guard
 from j2k_dev.engine.workspace import write_json
 from j2k_dev.model.codec import from_plain, to_plain
 from j2k_dev.model.errors import MachineryFailed
-from j2k_dev.model.recording import Boundary, CellError, CellRecord, InputScope
+from j2k_dev.model.recording import PROCESS_ENDED, Boundary, CellError, CellRecord, InputScope
 from j2k_dev.worker import processes
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from j2k_dev.engine.interpreter import Launcher
     from j2k_dev.recording.spec import RecorderSpec
 
-MODULE = "j2k_dev.recording.recorder"
-PROCESS_ENDED = "ProcessEnded"
 _LOG_TAIL = 4000
 _STOP_SECONDS = 10.0
 _GB = 1_000_000_000
@@ -77,7 +75,7 @@ def run_recorder(
         lock = stack.enter_context(_alone(Path(spec.exchange) / "workers.lock"))
         ours, theirs = os.pipe()
         stack.callback(os.close, ours)
-        command, environment = launcher.argv(MODULE, str(folder / "spec.json"), str(theirs)), launcher.env()
+        command, environment = launcher.argv(launcher.recorder, str(folder / "spec.json"), str(theirs)), launcher.env()
         if tracing is not None:
             command, environment = tracing.wrap(command), {**environment, **tracing.environment}
         output = stack.enter_context(log.open("wb"))
@@ -111,6 +109,7 @@ class _Told:
         self._deadline: float | None = None
         self._end: dict[str, Any] | None = None
         self._timed_out: CellTimedOut | None = None
+        self._failed: MachineryFailed | None = None
         self._code = -signal.SIGKILL  # unless the guard says otherwise: it was killed itself
         self._peak_bytes = 0
         self.process: int | None = None
@@ -135,6 +134,8 @@ class _Told:
             self._boundaries.append(from_plain(Boundary, event["boundary"]))
         elif kind == "process":
             self.process = event["process"]
+        elif kind == "failed":
+            self._failed = MachineryFailed(event["message"], event["way_out"])
         elif kind == "ended":
             self._code, self._peak_bytes = event["code"], event["peak_bytes"]
         else:
@@ -158,6 +159,9 @@ class _Told:
         done = Recorded(tuple(self._cells), tuple(self._boundaries))
         if self._timed_out is not None:
             return replace(done, failure=self._timed_out)
+        if self._failed is not None:
+            self._failed.detail = _tail(log)
+            return replace(done, failure=self._failed)
         if self._end is not None:
             return self._whole(self._end)
         killed = self._code < 0
@@ -165,8 +169,7 @@ class _Told:
             error = CellError(self._running, PROCESS_ENDED, f"the cell's process {self._ending()}", ())
             return replace(done, error=error, killed=killed)
         where = "before the first cell" if self._finished is None else f"after cell {self._finished}"
-        text = log.read_text(errors="replace")[-_LOG_TAIL:]
-        failure = MachineryFailed(f"the recorder {self._ending()} {where}", f"see {log}", text)
+        failure = MachineryFailed(f"the recorder {self._ending()} {where}", f"see {log}", _tail(log))
         return replace(done, failure=failure, killed=killed)
 
     def _whole(self, end: dict[str, Any]) -> Recorded:
@@ -195,6 +198,10 @@ def _with_outputs(cell: CellRecord, final: dict[int, list[dict[str, Any]]]) -> C
     """Take the outputs as they are at the end: a later cell may have updated a display."""
     plain = to_plain(cell)
     return from_plain(CellRecord, {**plain, "outputs": final.get(cell.index, plain["outputs"])})
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-_LOG_TAIL:]
 
 
 def _lines(process: subprocess.Popen[bytes], descriptor: int, told: _Told) -> Iterator[bytes]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+PROCESS_ENDED = "ProcessEnded"
+
 
 @dataclass(frozen=True)
 class CellError:
-    """An exception that a cell raised, as Jupyter stores it."""
+    """An exception that a cell raised, as Jupyter stores it; PROCESS_ENDED stands for the end of its process."""
 
     cell: int
     ename: str

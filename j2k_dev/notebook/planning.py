@@ -71,8 +71,7 @@ class Cut:
 def _cuts(material: Material, split: Split) -> tuple[list[Cut], list[str]]:
     """Return the cuts in order and notes about them."""
     if material.notebook.language != "python":
-        note = f"the notebook's language is {material.notebook.language}: it runs as one stage"
-        return [], [note]
+        return _uncut(material, split)
     if split == "cells":
         return [Cut(place, "", "cut wherever it is safe") for place in material.safe], _kept_together(material)
     chain: dict[str, list[Callable[[Material], tuple[list[Cut], list[str]]]]] = {
@@ -90,6 +89,19 @@ def _cuts(material: Material, split: Split) -> tuple[list[Cut], list[str]]:
         if later:
             return first + later, notes
     return first, [*notes, _why_one_stage(material, split, asked=bool(notes))]
+
+
+def _uncut(material: Material, split: Split) -> tuple[list[Cut], list[str]]:
+    """Leave the notebook whole; a wish for its start names the stage, those for further ones are noted."""
+    language = material.notebook.language
+    notes = [f"the kernel is not Python but {language}, whose state can't be split: the notebook runs as one stage"]
+    directives, unclear = stage_directives(material.notebook)
+    wishes = [Cut(_start(material, directive.cell), directive.name, directive.origin) for directive in directives]
+    if cells := [str(material.cell_at(wish.place)) for wish in wishes if 0 < wish.place < len(material.cells)]:
+        notes.append(f"no stage begins at cell {', '.join(cells)}, though asked for there")
+    if split != "auto":
+        notes.append(f"--split {split} changes nothing")
+    return [wish for wish in wishes[:1] if wish.place == 0], [*notes, *unclear]
 
 
 def _why_one_stage(material: Material, split: Split, *, asked: bool) -> str:

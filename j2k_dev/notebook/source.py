@@ -298,7 +298,7 @@ def inject_parameters(notebook: NotebookFile, parameters: Mapping[str, Any]) -> 
         return notebook
     if notebook.language != "python":
         raise BadInput(
-            f"parameters can't be set in a notebook whose language is {notebook.language}",
+            f"-p: j2k sets parameters in Python, and the notebook's language is {notebook.language}",
             "leave out -p and set the values in the notebook",
         )
     place, replaced = _injection_place(notebook)

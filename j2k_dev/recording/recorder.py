@@ -6,40 +6,40 @@ lost of what was done before a cell raises, blocks or kills the process.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
-from j2k_dev.model.codec import from_plain, to_plain
+from j2k_dev.model.codec import to_plain
 from j2k_dev.model.recording import Boundary, CellAnalysis, CellError, CellRecord, FileUse, InputScope
 from j2k_dev.notebook.analysis import analyse_cell
 from j2k_dev.recording.fingerprints import Fingerprints
-from j2k_dev.recording.spec import RecorderSpec
+from j2k_dev.recording.report import Report, record_as_told
+from j2k_dev.recording.spec import UNFINISHED, RecorderSpec
 from j2k_dev.recording.trace import TraceOfCell, Tracer
 from j2k_dev.recording.watch import Watcher
-from j2k_dev.worker import processes
 from j2k_dev.worker.blobs import BlobStore
 from j2k_dev.worker.files import FileManifest, WorkLock, changes, manifest_from_json, manifest_to_json, scan
 from j2k_dev.worker.hidden import CARRIERS, note_start
 from j2k_dev.worker.liveness import alive, peak_bytes, reset_peak
-from j2k_dev.worker.shell import CellRun, NotebookShell, start_shell
+from j2k_dev.worker.shell import NotebookShell, start_shell
 from j2k_dev.worker.snapshot import hidden_obstacles, variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from j2k_dev.worker.execution import CellRun
     from j2k_dev.worker.spec import CellSource
 
 
 class Recorder:
     """Runs cell after cell and reports each."""
 
-    def __init__(self, spec: RecorderSpec, report: TextIO) -> None:
+    def __init__(self, spec: RecorderSpec, report: Report) -> None:
         self._spec = spec
-        self._report = report
-        self._shell: NotebookShell = start_shell()
+        self._tell = report.tell
+        self._shell: NotebookShell = start_shell(Path(spec.inputs).with_name(UNFINISHED))
         self._shell.within(note_start, self._shell.ip, CARRIERS)
         self._store = BlobStore(Path(spec.exchange) / "blobs")
         self._files: FileManifest = manifest_from_json(Path(spec.inputs).read_bytes())
@@ -145,10 +145,6 @@ class Recorder:
         told = {"outputs": outputs, "changes": list(self._changes), "files": files, "error": to_plain(error)}
         self._tell("end", scope=scope, **told)
 
-    def _tell(self, event: str, **details: Any) -> None:
-        self._report.write(json.dumps({"event": event, **details}) + "\n")
-        self._report.flush()
-
 
 def _importable(names: Iterable[str]) -> Iterable[str]:
     """Keep, in the order of import, the modules that have a name to import them by."""
@@ -162,13 +158,7 @@ def _has_spec(module: Any) -> bool:
 
 def main(argv: list[str]) -> None:
     """Record what the spec (a JSON file) names and report to the file descriptor given."""
-    processes.die_with(os.getppid())
-    spec = from_plain(RecorderSpec, json.loads(Path(argv[0]).read_bytes()))
-    with os.fdopen(int(argv[1]), "w", encoding="utf-8") as report:
-        os.set_inheritable(report.fileno(), False)  # noqa: FBT003 - the function's own way
-        Recorder(spec, report).record()
-        report.flush()
-        os._exit(0)  # neither waits for threads that a cell left behind nor runs its exit handlers
+    record_as_told(argv, lambda spec, report: Recorder(spec, report).record())
 
 
 if __name__ == "__main__":

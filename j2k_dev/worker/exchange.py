@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import secrets
 import shutil
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from json import JSONDecodeError, dumps, loads
 from typing import TYPE_CHECKING
 
 from j2k_dev.model.codec import CodecError, from_plain, to_plain
@@ -67,10 +67,14 @@ class Exchange:
         """Say where the event histories of a run are."""
         return self._root / "runs" / run / "events"
 
+    def inputs(self, run: str) -> Path:
+        """Say where it is written what the working directory holds before a run's first stage."""
+        return self._root / "runs" / run / "inputs.json"
+
     def publish(self, result: StageResult) -> StageResult:
         """Publish a result unless the stage has one; return the one that counts, the first."""
         target = self.folder(result.run, result.stage) / "result.json"
-        if place_first(target, json.dumps(to_plain(result)).encode(), durable=True):
+        if place_first(target, dumps(to_plain(result)).encode(), durable=True):
             return result
         published = self.read(result.run, result.stage)
         assert published is not None  # placing fails only where one is
@@ -84,17 +88,17 @@ class Exchange:
         """Read what (run, stage) ended with, or None while it has not."""
         path = self.folder(run, stage) / "result.json"
         try:
-            return from_plain(StageResult, json.loads(path.read_bytes()))
+            return from_plain(StageResult, loads(path.read_bytes()))
         except FileNotFoundError:
             return None
-        except (json.JSONDecodeError, UnicodeDecodeError, CodecError) as error:
+        except (JSONDecodeError, UnicodeDecodeError, CodecError) as error:
             way_out = "Remove that file: the stage then runs again."
             raise MachineryFailed(f"the publication {path} is damaged", way_out, str(error)) from error
 
     def claim(self, run: str, stage: str, worker: str, session: str) -> int:
         """Claim the next attempt; return its number, counted from 1."""
         folder = self.folder(run, stage)
-        content = json.dumps(to_plain(Claim(worker, session, time.time()))).encode()
+        content = dumps(to_plain(Claim(worker, session, time.time()))).encode()
         number = len(self.claims(run, stage)) + 1
         while not place_first(folder / f"attempt-{number}.json", content):
             number += 1
@@ -103,7 +107,7 @@ class Exchange:
     def claims(self, run: str, stage: str) -> dict[int, Claim]:
         """Read all claims of (run, stage) by number."""
         paths = {int(path.stem.removeprefix("attempt-")): path for path in self._claim_paths(run, stage)}
-        return {number: from_plain(Claim, json.loads(paths[number].read_bytes())) for number in sorted(paths)}
+        return {number: _claim(paths[number]) for number in sorted(paths)}
 
     def sweep(self, run: str, *, store: bool = False) -> int:
         """Remove what killed processes left unfinished; only for whoever knows that no process works on the run.
@@ -119,6 +123,14 @@ class Exchange:
 
     def _claim_paths(self, run: str, stage: str) -> Iterator[Path]:
         return self.folder(run, stage).glob("attempt-*.json")
+
+
+def _claim(path: Path) -> Claim:
+    """Read a claim; one that a power cut tore counts as nobody's of any session."""
+    try:
+        return from_plain(Claim, loads(path.read_bytes()))
+    except (JSONDecodeError, UnicodeDecodeError, CodecError):
+        return Claim("", "", 0.0)
 
 
 def place_first(target: Path, content: bytes, *, durable: bool = False) -> bool:

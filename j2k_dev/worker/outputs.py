@@ -7,9 +7,12 @@ do.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from j2k_dev.worker.widgets import Areas
+
+if TYPE_CHECKING:
+    from j2k_dev.worker.journal import Journal
 
 Output = dict[str, Any]
 Place = tuple[int, int]
@@ -24,7 +27,10 @@ class Displays:
 
 
 class Collector:
-    """Collects the outputs of one cell at a time from the messages that Jupyter's kernel would send."""
+    """Collects the outputs of one cell at a time from the messages that Jupyter's kernel would send.
+
+    ``journal`` keeps those of the running cell where they outlive the process.
+    """
 
     def __init__(self) -> None:
         self.displays = Displays()
@@ -33,21 +39,28 @@ class Collector:
         self._cell = -1
         self._request: str | None = None
         self._clear_next = False
+        self.journal: Journal | None = None
 
     def start(self, cell: int, request: str = "") -> None:
         """Begin to collect for ``cell`` what answers ``request``."""
         self._cell, self._request = cell, request
         self._clear_next = False
         self.cells[cell] = []
+        if self.journal is not None:
+            self.journal.clear()
 
     def stop(self) -> None:
         """End the collection: what comes from now on until the next start is late."""
         self._request = None
+        if self.journal is not None:
+            self.journal.clear()
 
     def message(self, kind: str, content: dict[str, Any], request: str = "") -> None:
         """Take a message of the kernel protocol that answers ``request``."""
         if request != self._request:
             return
+        if self.journal is not None:
+            self.journal.note(kind, content)
         if kind.startswith("comm_"):
             self.displays.areas.message(kind, content)
         elif kind == "update_display_data":
@@ -56,6 +69,13 @@ class Collector:
             self._clear_by(request, wait=content.get("wait", False))
         elif kind in {"stream", "display_data", "execute_result", "error"}:
             self._show(kind, content, request)
+
+    def message_of(self, cell: int, kind: str, content: dict[str, Any], request: str) -> None:
+        """Take a message of any cell so far, also one that is over, as a front end does."""
+        now = self._cell, self._request
+        self._cell, self._request = cell, request
+        self.message(kind, content, request)
+        self._cell, self._request = now
 
     def finished(self, cell: int) -> tuple[Output, ...]:
         """Return the outputs of ``cell``, stream texts joined."""

@@ -19,7 +19,7 @@ from j2k_dev.model.errors import J2kError
 from j2k_dev.model.run import Message, StageResult
 from j2k_dev.worker import events, processes
 from j2k_dev.worker.attempt import BEAT_SECONDS, Blocked, Broken, Lost, Outcome, Published, Watch
-from j2k_dev.worker.bus import Bus, Delivery, LeaseLost, Topics
+from j2k_dev.worker.bus import Bus, Delivery, LeaseLost, TopicNames
 from j2k_dev.worker.child import Child, StageProgram, outcome_of
 from j2k_dev.worker.exchange import Exchange
 from j2k_dev.worker.sqlite_bus import LEASE_SECONDS, SqliteBus
@@ -43,7 +43,7 @@ class WorkerSpec:
     stage: str
     following: str | None
     program: StageProgram
-    topics: Topics
+    topics: TopicNames
     bus: str
     log: str
     session: str
@@ -54,16 +54,18 @@ class WorkerSpec:
 
 
 class Worker:
-    """The parent process of one stage."""
+    """The parent process of one stage; ``own`` are descriptors of the bus that its children have to close."""
 
-    def __init__(self, spec: WorkerSpec, name: str, control: Channel, live: int) -> None:
+    def __init__(
+        self, spec: WorkerSpec, name: str, control: Channel, live: int, bus: Bus, own: Sequence[int] = ()
+    ) -> None:
         self._spec = spec
         self._name = name
         self._control = control
         self._live = live
         self._signals = processes.ChildSignals()
-        self._close = (control.descriptor, live, *self._signals.descriptors)
-        self._bus: Bus = SqliteBus(Path(spec.bus), spec.lease)
+        self._close = (control.descriptor, live, *self._signals.descriptors, *own)
+        self._bus = bus
         self._exchange = Exchange(Path(spec.program.exchange))
         self._child: Child | None = None
         self._histories: dict[str, events.History] = {}
@@ -299,7 +301,7 @@ def be_a_worker(spec: WorkerSpec, name: str, control: Channel, live: int, close:
         processes.close_all(close)
         processes.point_output_at(Path(spec.log))
         processes.adopt_orphans()
-        status = Worker(spec, name, control, live).serve()
+        status = Worker(spec, name, control, live, SqliteBus(Path(spec.bus), spec.lease)).serve()
     except BaseException:  # noqa: BLE001 - this frame never returns, so nobody else would print it
         processes.log(traceback.format_exc())
     finally:

@@ -12,7 +12,7 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -65,6 +65,15 @@ def kill_if_alone(child: int) -> bool:
         return False
     end_group(child)
     return True
+
+
+def end_as(code: int) -> NoReturn:
+    """End this process as another one ended: with its exit status, or killed by the same signal (below zero)."""
+    with suppress(OSError, ValueError):  # SIGKILL takes no handler and needs none
+        signal.signal(-code, signal.SIG_DFL)
+    if code < 0:
+        os.kill(os.getpid(), -code)
+    os._exit(code if code >= 0 else 1)
 
 
 def end_strays(keep: Collection[int]) -> int:

@@ -22,26 +22,18 @@ from traitlets.config import Config
 
 from j2k_dev.model.recording import CellError
 from j2k_dev.worker.depth import like_the_kernel
+from j2k_dev.worker.execution import CellRun
+from j2k_dev.worker.journal import Journal, stream_files
 from j2k_dev.worker.kernel import CollectingSession, IPythonKernel, answer, connect, deliver, request_for
-from j2k_dev.worker.outputs import Collector, Output
+from j2k_dev.worker.outputs import Collector
 from j2k_dev.worker.streams import OutStream, Spool, redirect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from pathlib import Path
 
 T = TypeVar("T")
 INLINE_BACKEND = "module://matplotlib_inline.backend_inline"
-
-
-@dataclass(frozen=True)
-class CellRun:
-    """What running one cell gave; seconds of wall clock and of processor time."""
-
-    outputs: tuple[Output, ...]
-    execution_count: int
-    wall_seconds: float
-    cpu_seconds: float
-    error: CellError | None
 
 
 @dataclass(frozen=True)
@@ -143,13 +135,20 @@ class NotebookShell:
         return CellError(index, type(raised).__name__, str(raised), tuple(self.ip._last_traceback or ()))  # noqa: SLF001 - as ipykernel does
 
 
-def start_shell() -> NotebookShell:
-    """Turn this process into a notebook's: shell, streams, no stdin, inline plots, a running loop for tasks."""
+def start_shell(kept: Path | None = None) -> NotebookShell:
+    """Turn this process into a notebook's: shell, streams, no stdin, inline plots, a running loop for tasks.
+
+    ``kept`` is a folder for what the running cell puts out, where that shall outlive this process.
+    """
     collector = Collector()
+    collector.journal = Journal(kept) if kept else None
     session = CollectingSession(key=b"", username="j2k")
     session.collector, session.spool = collector, Spool()
     os.environ.setdefault("MPLBACKEND", INLINE_BACKEND)
-    streams = redirect(lambda name, text, request: collector.message("stream", {"name": name, "text": text}, request))
+    streams = redirect(
+        lambda name, text, request: collector.message("stream", {"name": name, "text": text}, request),
+        **(stream_files(kept) if kept else {}),
+    )
     sys.stdout, sys.stderr = streams
     _close_stdin()
     kernel = IPythonKernel.instance(session=session, config=_config())

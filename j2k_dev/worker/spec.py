@@ -21,15 +21,15 @@ class CellSource:
 class StageSpec:
     """All that a worker needs to know of its stage.
 
-    ``inputs`` is the file that lists what the working directory holds before the first stage; ``changes`` are the
-    attributes of libraries that cells change (see ``worker.hidden``); ``copy`` gives arrays memory of their own.
+    ``changes`` are the attributes of libraries that cells change (see ``worker.hidden``); ``copy`` gives arrays memory
+    of their own; ``kernel`` names the kernelspec where the kernel is not Python.
     """
 
     stage: Stage
     cells: tuple[CellSource, ...]
     exchange: str
     work: str
-    inputs: str
     last: bool
     changes: tuple[str, ...] = ()
     copy: bool = False
+    kernel: str = ""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +16,10 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 from j2k_dev.model.codec import from_plain
 from j2k_dev.model.errors import Refused
-from j2k_dev.model.run import CellOutput, Message, StageResult
 from j2k_dev.worker.blobs import BlobStore
-from j2k_dev.worker.files import FileManifest, WorkLock, manifest_from_json, manifest_to_json, materialise, scan
+from j2k_dev.worker.exchange import Exchange
+from j2k_dev.worker.execution import result_of, run_cells, stored_files
+from j2k_dev.worker.files import FileManifest, WorkLock, manifest_from_json, materialise
 from j2k_dev.worker.hidden import CARRIERS, Carrier, note_start
 from j2k_dev.worker.hidden.changes import library_changes
 from j2k_dev.worker.liveness import alive, peak_bytes, reset_peak
@@ -29,9 +29,10 @@ from j2k_dev.worker.spec import StageSpec
 from j2k_dev.worker.state.library import library_index
 
 if TYPE_CHECKING:
-    from j2k_dev.model.recording import CellError
+    from collections.abc import Callable
 
-Progress = Callable[[str, dict[str, Any]], None]
+    from j2k_dev.model.run import Message, StageResult
+    from j2k_dev.worker.execution import Progress
 
 
 def warm_up() -> None:
@@ -88,22 +89,22 @@ class _Execution:
             try:
                 self._shell.within(self._restore, message)
             except CannotHandOver as error:
-                return self._refused(message, (), started, f"the state can't be read back: {error}")
+                return self._refused(message, started, f"the state can't be read back: {error}")
             restored = time.perf_counter()
             progress("restored", {"seconds": restored - started})
             reset_peak()
-            cells, error_ = self._run(progress)
+            cells, raised = run_cells(self._shell, self._spec.cells, progress)
             done = time.perf_counter()
-            result = self._result(message, cells, error_, done - started)
+            result = result_of(message, self._shell.collector, cells, done - started, raised)
             result = replace(result, restore_seconds=restored - started, peak_bytes=peak_bytes())
             return self._published(result, done)
 
     def _restore(self, message: Message) -> None:
         if message.snapshot is None:
-            self._lay_out(manifest_from_json(Path(self._spec.inputs).read_bytes()))
+            self._lay_out(manifest_from_json(Exchange(Path(self._spec.exchange)).inputs(message.run).read_bytes()))
             return
         restorer = Restorer(self._snapshots / message.snapshot, self._store, copy=self._spec.copy)
-        self._lay_out(manifest_from_json(self._store.path(restorer.header.files["manifest"]).read_bytes()))
+        self._lay_out(manifest_from_json(self._store.read(restorer.header.files["manifest"])))
         restorer.before(self._shell.ip, self._hidden)
         import_modules(self._spec.stage.modules)
         restorer.variables(self._shell.ip)
@@ -114,53 +115,25 @@ class _Execution:
         os.chdir(self._spec.work)
         self._files = files
 
-    def _run(self, progress: Progress) -> tuple[tuple[CellOutput, ...], CellError | None]:
-        outputs: list[CellOutput] = []
-        for cell in self._spec.cells:
-            progress("cell-started", {"cell": cell.index})
-            run = self._shell.run(cell.source, cell.index, cell.id)
-            outputs.append(CellOutput(cell.index, run.execution_count, run.outputs, run.wall_seconds))
-            progress("cell-finished", {"cell": cell.index, "seconds": run.wall_seconds})
-            if run.error is not None and not cell.may_raise:
-                return tuple(outputs), run.error
-        return tuple(outputs), None
-
-    def _result(
-        self, message: Message, cells: tuple[CellOutput, ...], error: CellError | None, seconds: float
-    ) -> StageResult:
-        return StageResult(
-            run=message.run,
-            stage=self._spec.stage.name,
-            attempt=message.attempt,
-            snapshot=None,
-            cells=tuple(replace(cell, outputs=self._shell.collector.finished(cell.index)) for cell in cells),
-            seconds=seconds,
-            error=error,
-            updates=tuple(self._shell.collector.updates),
-        )
-
     def _published(self, result: StageResult, since: float) -> StageResult:
         """Publish files and, for a next stage, the state; a state that can't travel is a refusal, not a result."""
         try:
-            files = scan(Path(self._spec.work), self._files, self._store)
-            listed = self._store.put(memoryview(manifest_to_json(files).encode())).sha256
-            result = replace(result, files=listed)
+            result = replace(result, files=stored_files(Path(self._spec.work), self._files, self._store))
             if result.error is None and not self._spec.last:
-                result = self._with_snapshot(result, listed)
+                result = self._with_snapshot(result)
         except (CannotHandOver, Refused) as error:
             return replace(result, failure=str(error), refused=True)
         written = self._store.written_bytes
         return replace(result, publish_seconds=time.perf_counter() - since, written_bytes=written)
 
-    def _with_snapshot(self, result: StageResult, files: str) -> StageResult:
+    def _with_snapshot(self, result: StageResult) -> StageResult:
         for obstacle in alive(self._shell):
             raise CannotHandOver("what still runs", obstacle)
         pruned = self._spec.stage.pruned
-        snapshot = self._shell.within(
-            take, self._shell.ip, self._hidden, self._store, self._snapshots, {"manifest": files}, pruned
-        )
+        files = {"manifest": result.files}
+        snapshot = self._shell.within(take, self._shell.ip, self._hidden, self._store, self._snapshots, files, pruned)
         return replace(result, snapshot=snapshot.sha256, snapshot_bytes=snapshot.bytes)
 
-    def _refused(self, message: Message, cells: tuple[CellOutput, ...], started: float, reason: str) -> StageResult:
-        result = self._result(message, cells, None, time.perf_counter() - started)
+    def _refused(self, message: Message, started: float, reason: str) -> StageResult:
+        result = result_of(message, self._shell.collector, (), time.perf_counter() - started)
         return replace(result, failure=reason, refused=True)

@@ -18,13 +18,17 @@ from ipykernel import iostream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 class Spool:
-    """A file without a name that any process which has it appends to, and the one that made it empties."""
+    """A file that any process which has it appends to, and the one that made it empties.
 
-    def __init__(self) -> None:
-        with tempfile.TemporaryFile() as file:
+    It has no name, unless ``path`` gives it one: what is in it then outlives the processes.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        with tempfile.TemporaryFile() if path is None else path.open("w+b") as file:
             self.number = os.dup(file.fileno())
         os.set_blocking(self.number, True)
         fcntl.fcntl(self.number, fcntl.F_SETFL, fcntl.fcntl(self.number, fcntl.F_GETFL) | os.O_APPEND)
@@ -56,9 +60,9 @@ class Spool:
 class Descriptor(Spool):
     """Redirect a file descriptor into a spool."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, path: Path | None = None) -> None:
         self.original = os.dup(number)
-        super().__init__()
+        super().__init__(path)
         os.dup2(self.number, number)
 
     def drain_text(self) -> str:
@@ -141,9 +145,14 @@ class OutStream(iostream.OutStream):  # type: ignore[misc]  # ipykernel has no t
 OutStream.__module__ = iostream.__name__
 
 
-def redirect(show: Callable[[str, str, str], None]) -> tuple[OutStream, OutStream]:
-    """Return what shall be ``sys.stdout`` and ``sys.stderr``; programs' output goes the same way from now on."""
-    return OutStream("stdout", show, Descriptor(1)), OutStream("stderr", show, Descriptor(2))
+def redirect(
+    show: Callable[[str, str, str], None], stdout: Path | None = None, stderr: Path | None = None
+) -> tuple[OutStream, OutStream]:
+    """Return what shall be ``sys.stdout`` and ``sys.stderr``; programs' output goes the same way from now on.
+
+    ``stdout`` and ``stderr`` are files for what programs wrote and is not shown yet, where that shall outlive us.
+    """
+    return OutStream("stdout", show, Descriptor(1, stdout)), OutStream("stderr", show, Descriptor(2, stderr))
 
 
 __all__ = ["Descriptor", "OutStream", "Spool", "redirect"]

@@ -7,8 +7,6 @@ replaces workers that die, and ends with all of them when standard input ends: j
 from __future__ import annotations
 
 import fcntl
-import importlib
-import json
 import os
 import pickle
 import secrets
@@ -22,13 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from j2k_dev.model.codec import from_plain, to_plain
-from j2k_dev.model.recording import CellError
-from j2k_dev.model.run import CellOutput, Message, StageResult
 from j2k_dev.worker import events, processes
 from j2k_dev.worker.channel import Channel
-from j2k_dev.worker.exchange import Claim
 from j2k_dev.worker.parent import DONE, STUCK, WorkerSpec, be_a_worker
+from j2k_dev.worker.warm import warm_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -197,14 +192,6 @@ class Zygote:
         events.tell(self._live, happened)
 
 
-def _warm_up(spec: ZygoteSpec) -> None:
-    """Do once, for all that is forked, what is slow for the first time: reading type hints, above all."""
-    output, error = CellOutput(0, None, (), 0.0), CellError(0, "", "", ())
-    result = StageResult("", "", 1, None, (output,), 0.0, error=error)
-    for value in (result, Message(spec.run, ""), Claim("", "", 0.0), events.now("", "", "", 0, "")):
-        from_plain(type(value), json.loads(json.dumps(to_plain(value))))
-
-
 def main(_arguments: Sequence[str] = ()) -> NoReturn:
     """Serve what standard input says; the engine starts this as a module."""
     spec: ZygoteSpec = pickle.load(sys.stdin.buffer)
@@ -213,11 +200,7 @@ def main(_arguments: Sequence[str] = ()) -> NoReturn:
     lock = os.open(spec.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     fcntl.flock(lock, fcntl.LOCK_SH)
     processes.adopt_orphans()
-    for module in spec.preload:
-        importlib.import_module(module)
-    for module in {worker.program.module for worker in spec.workers}:
-        getattr(importlib.import_module(module), "warm_up", lambda: None)()
-    _warm_up(spec)
+    warm_up({worker.program.module for worker in spec.workers}, spec.preload)
     try:
         Zygote(spec, engine, live).serve()
     except BaseException:  # noqa: BLE001 - this frame never returns, so nobody else would print it

@@ -122,12 +122,35 @@ class TestChoosing:
         assert choose(python=bare).python == bare / "bin" / "python"
         assert choose(python=Path("sh")).python == Path(shutil.which("sh") or "")
 
-    def test_another_language_is_refused_by_name(self, install_kernel: Callable[..., None]) -> None:
-        install_kernel("ir", ["R", "--slave"], language="R")
-        with pytest.raises(Refused, match=r"language is R \(kernel 'ir'\)"):
-            choose("ir", "")
-        with pytest.raises(Refused, match="language is julia"):
-            choose("", "julia")
+    @pytest.mark.parametrize("language", ["", "bash"])
+    def test_a_kernel_of_another_language_is_spoken_to_by_our_own_python(
+        self, install_kernel: Callable[..., None], tmp_path: Path, language: str
+    ) -> None:
+        install_kernel("shell", ["sh", "-c", "true"], language="Bash")
+        choice = choose("shell", language)
+        assert (choice.python, choice.kernel, choice.language) == (OWN, "shell", "bash")
+        assert choice.notes == (f"the notebook runs in its kernel 'shell' (bash): {shutil.which('sh')}",)
+        start = launcher(choice, probe(choice), tmp_path)
+        assert start.python == OWN
+        assert (start.recorder, start.stage) == ("j2k_dev.recording.foreign", "j2k_dev.worker.foreign_stage")
+        assert start.env() == {**os.environ, "PYTHONHASHSEED": start.env()["PYTHONHASHSEED"]}
+
+    def test_nothing_beside_the_notebook_gets_into_what_speaks_to_a_kernel(
+        self, install_kernel: Callable[..., None], tmp_path: Path
+    ) -> None:
+        install_kernel("shell", ["sh", "-c", "true"], language="bash")
+        choice = choose("shell", "bash")
+        (tmp_path / "zmq.py").write_text("raise SystemExit('the notebook's own')")
+        start = launcher(choice, probe(choice), support_folder())
+        told = subprocess.run(
+            start.argv("j2k_dev.worker.foreign_stage"), cwd=tmp_path, env=start.env(), capture_output=True, check=False
+        )
+        assert b"has no attribute 'main'" in told.stderr
+
+    def test_another_language_has_no_use_for_a_python(self, install_kernel: Callable[..., None]) -> None:
+        install_kernel("shell", ["sh", "-c", "true"], language="bash")
+        with pytest.raises(BadInput, match="language is bash"):
+            choose("shell", "bash", OWN)
 
     def test_a_kernel_with_a_starter_of_its_own_is_refused_with_a_way_out(
         self, install_kernel: Callable[..., None]

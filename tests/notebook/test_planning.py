@@ -226,10 +226,21 @@ def test_one_cell_is_one_stage() -> None:
     assert "one code cell" in pipeline.notes[0]
 
 
-def test_another_language_is_one_stage_with_a_note() -> None:
-    pipeline = plan(*made(Code(), Code(tags=("stage:b",)), language="julia"))
-    assert cells_of(pipeline) == [(0, 1)]
-    assert "julia" in pipeline.notes[0]
+def test_another_language_is_one_stage_and_wishes_for_more_are_noted() -> None:
+    julia = made(Code(tags=("stage:a",)), Code(tags=("stage:b",)), Code("# j2k: stage c"), language="julia")
+    pipeline = plan(*julia, "cells")
+    assert [(stage.name, stage.cells) for stage in pipeline.stages] == [("a", (0, 1, 2))]
+    assert pipeline.notes == (
+        "the kernel is not Python but julia, whose state can't be split: the notebook runs as one stage",
+        "no stage begins at cell 1, 2, though asked for there",
+        "--split cells changes nothing",
+    )
+
+
+def test_another_language_without_wishes_has_one_note() -> None:
+    pipeline = plan(*made(Code(), Code(), language="julia"))
+    assert [stage.cells for stage in pipeline.stages] == [(0, 1)]
+    assert len(pipeline.notes) == 1
 
 
 # Boundaries that can't be cut

@@ -82,6 +82,14 @@ def test_an_earlier_runs_result_can_be_adopted(exchange: Exchange) -> None:
     assert exchange.read("run-2", "load") == replace(RESULT, run="run-2")
 
 
+@pytest.mark.parametrize("content", [b"", b'{"worker": "w', b'{"other": 1}'])
+def test_a_claim_that_a_power_cut_tore_still_counts(exchange: Exchange, content: bytes) -> None:
+    exchange.claim("run-1", "load", "w", "session")
+    (exchange.folder("run-1", "load") / "attempt-1.json").write_bytes(content)
+    assert exchange.claims("run-1", "load")[1].session == ""
+    assert exchange.claim("run-1", "load", "w", "session") == 2
+
+
 def test_a_damaged_publication_is_named_with_its_way_out(exchange: Exchange, tmp_path: Path) -> None:
     exchange.publish(RESULT)
     path = tmp_path / "runs/run-1/load/result.json"

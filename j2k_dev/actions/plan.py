@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from j2k_dev.actions.context import Context, UpOptions, opened
+from j2k_dev.actions.context import Context, UpOptions, with_notebook
 from j2k_dev.actions.record import Record, found_obstacles
 from j2k_dev.engine.workspace import write_json
 from j2k_dev.model.codec import to_plain
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from j2k_dev.actions.ui import Ui
     from j2k_dev.model.pipeline import Pipeline, Stage
-    from j2k_dev.model.recording import Recording
+    from j2k_dev.model.recording import CellError, Recording
 
 
 class Plan:
@@ -46,18 +46,19 @@ class Plan:
 
 def plan(options: UpOptions, ui: Ui) -> tuple[Pipeline, Recording]:
     """Return the stages of a notebook, and the recording that they come from."""
-    with opened(options, ui) as start:
-        context = Plan().execute(Record().execute(start))
+    context = with_notebook(options, ui, lambda start: Plan().execute(Record().execute(start)))
     assert context.recording is not None
     if context.pipeline is None:
-        error = context.recording.error
-        assert error is not None
-        raise NotebookRaised(
-            f"cell {error.cell} raised {error.ename}: {error.evalue}",
-            "mend the cell; nothing can be planned before the notebook runs to its end",
-            "\n".join(error.traceback),
-        )
+        assert context.recording.error is not None
+        raise raised(context.recording.error, "nothing can be planned before the notebook runs to its end")
     return context.pipeline, context.recording
+
+
+def raised(error: CellError, consequence: str) -> NotebookRaised:
+    """Say which cell raised what while the notebook was recorded, and what can't be done because of it."""
+    from j2k_dev.report.verdict import raised as told  # noqa: PLC0415 - only where a notebook raised
+
+    return NotebookRaised(told(error), f"mend the cell; {consequence}", "\n".join(error.traceback))
 
 
 def _given_up(found: dict[int, str]) -> Iterator[str]:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
-from j2k_dev.actions.context import Context, UpOptions, cell_sources, inputs_digest, opened
+from j2k_dev.actions.context import Context, UpOptions, cell_sources, inputs_digest, with_notebook
+from j2k_dev.actions.leftovers import remove_damaged
+from j2k_dev.actions.outside import outside_notes
+from j2k_dev.actions.results import files_at_end
 from j2k_dev.engine import reprozip
 from j2k_dev.engine.recorder import Recorded, Tracing, run_recorder
 from j2k_dev.engine.workspace import read_json, write_json, write_text
 from j2k_dev.model.codec import CodecError
 from j2k_dev.model.errors import MachineryFailed, Refused
 from j2k_dev.model.packing import pack, unpack
-from j2k_dev.model.recording import Boundary, Recording
-from j2k_dev.recording.spec import RecorderSpec
+from j2k_dev.model.recording import Boundary, CellRecord, Recording
+from j2k_dev.recording.spec import UNFINISHED, RecorderSpec
+from j2k_dev.worker.blobs import BlobDamaged
 from j2k_dev.worker.files import WorkLock, changed_originals, manifest_to_json, materialise, watch_originals
+from j2k_dev.worker.journal import Unfinished, unfinished
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,13 +58,26 @@ class Record:
             planned = oracle or ensure_recording(context, context.original)
         else:
             oracle = planned = ensure_recording(context, context.notebook)
-        return dataclasses.replace(context, recording=planned, oracle=oracle)
+        notes = _noted(context, planned)
+        return dataclasses.replace(context, recording=planned, oracle=oracle, notes=(*context.notes, *notes))
 
 
 def record(options: UpOptions, ui: Ui) -> Recording:
     """Record a notebook, unless nothing has changed since it was recorded."""
-    with opened(options, ui) as context:
-        return ensure_recording(context, context.notebook)
+    return with_notebook(options, ui, _recorded_and_noted)
+
+
+def _recorded_and_noted(context: Context) -> Recording:
+    recording = ensure_recording(context, context.notebook)
+    _noted(context, recording)
+    return recording
+
+
+def _noted(context: Context, recording: Recording) -> tuple[str, ...]:
+    notes = outside_notes(recording, context.workspace.work)
+    for note in notes:
+        context.ui.note(note)
+    return notes
 
 
 def ensure_recording(context: Context, notebook: NotebookFile) -> Recording:
@@ -76,16 +95,29 @@ def ensure_recording(context: Context, notebook: NotebookFile) -> Recording:
 
 def find_recording(context: Context, notebook: NotebookFile) -> Recording | None:
     """Return a complete recording of ``notebook``, with what later runs found out about its boundaries."""
-    path = context.workspace.recording(context.recording_key(notebook))
-    recording = _read(path, context)
+    recording = latest_recording(context, notebook)
     if recording is None or recording.error is not None:
         return None
     if recording.inputs != inputs_digest(context.inputs, notebook, recording.scope):
         return None
-    return _with_obstacles(recording, _obstacles(path))
+    if not _lists_its_files(context, recording):
+        return None
+    return _with_obstacles(recording, found_obstacles(context, recording))
 
 
-def _read(path: Path, context: Context) -> Recording | None:
+def _lists_its_files(context: Context, recording: Recording) -> bool:
+    try:
+        files_at_end(context, recording.files)
+    except BlobDamaged as damaged:
+        context.ui.note(f"{damaged.message}: the notebook is recorded again")
+        remove_damaged(context.workspace)
+        return False
+    return True
+
+
+def latest_recording(context: Context, notebook: NotebookFile) -> Recording | None:
+    """Return the recording of exactly this text, also one that ended with an error or has had other inputs."""
+    path = context.workspace.recording(context.recording_key(notebook))
     plain = read_json(path, context.ui.note)
     try:
         return None if plain is None else unpack(plain)
@@ -101,7 +133,8 @@ def make_recording(context: Context, notebook: NotebookFile, key: str) -> Record
     write_text(inputs, manifest_to_json(context.inputs.manifest))
     cells = cell_sources(notebook)
     work = context.inputs.work
-    spec = RecorderSpec(cells, str(work), str(context.workspace.exchange), str(inputs), context.trace != "none")
+    exchange, traced = str(context.workspace.exchange), context.trace != "none"
+    spec = RecorderSpec(cells, str(work), exchange, str(inputs), traced, context.foreign_kernel)
     with context.ui.step(f"recording {notebook.path.name}"), _originals_untouched(context):
         started = time.monotonic()
         recorded = _recorded(context, notebook, spec, folder)
@@ -117,14 +150,24 @@ def make_recording(context: Context, notebook: NotebookFile, key: str) -> Record
 def _killed_again(recorded: Recorded) -> Recorded:
     if not recorded.killed or recorded.error is None:
         return recorded
-    error = dataclasses.replace(recorded.error, evalue=recorded.error.evalue.replace("was killed", "was killed twice,"))
+    error = dataclasses.replace(
+        recorded.error, evalue=recorded.error.evalue.replace("was killed", "was killed twice,", 1)
+    )
     return dataclasses.replace(recorded, error=error)
 
 
 def _recorded(context: Context, notebook: NotebookFile, spec: RecorderSpec, folder: Path) -> Recorded:
     with WorkLock(context.inputs.work):
         materialise(context.inputs.manifest, context.inputs.work, context.store)
-    progress, timeout = _Progress(context, notebook), context.options.timeout
+    progress = _Progress(context, notebook)
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder / UNFINISHED, ignore_errors=True)
+        recorded = _traced(context, spec, folder, progress)
+        return _with_unfinished(recorded, progress.running, unfinished(folder / UNFINISHED))
+
+
+def _traced(context: Context, spec: RecorderSpec, folder: Path, progress: _Progress) -> Recorded:
+    timeout = context.options.timeout
     if context.trace != "reprozip":
         return run_recorder(context.launcher, spec, folder, progress, timeout)
     python, raw = _reprozip(context), folder / "trace-unfinished"
@@ -133,6 +176,18 @@ def _recorded(context: Context, notebook: NotebookFile, spec: RecorderSpec, fold
     if not recorded.killed and recorded.failure is None:
         reprozip.keep(python, raw, folder / "trace")
     return recorded
+
+
+def _with_unfinished(recorded: Recorded, cell: int | None, left: Unfinished) -> Recorded:
+    """Add the cell that did not get to its end, with what it had put out until then."""
+    if cell is None:
+        return recorded
+    count = max((done.execution_count or 0 for done in recorded.cells), default=0) + 1
+    error = recorded.error
+    if error is not None and left.last_line:
+        error = dataclasses.replace(error, evalue=f"{error.evalue}; the last it printed was {left.last_line[:200]!r}")
+    record = CellRecord(cell, count, left.outputs, 0.0, 0.0, 0, error=error)
+    return dataclasses.replace(recorded, cells=(*recorded.cells, record), error=error)
 
 
 def _reprozip(context: Context) -> Path:
@@ -144,18 +199,21 @@ def _reprozip(context: Context) -> Path:
             return python
         reasons[str(python)] = reason
     told = "; ".join(f"{python}: {reason}" for python, reason in reasons.items())
-    raise Refused(f"ReproZip can't trace here ({told})", "use --trace audit, or see j2k doctor")
+    way_out = "use --trace audit (for images: --package pip), or see j2k doctor"
+    raise Refused(f"ReproZip can't trace here ({told})", way_out)
 
 
 class _Progress:
-    """Passes the recorder's events on to whoever waits."""
+    """Passes the recorder's events on to whoever waits; knows which cell is running."""
 
     def __init__(self, context: Context, notebook: NotebookFile) -> None:
         self._ui = context.ui
         self._notebook = notebook
         self._total = len(cell_sources(notebook))
+        self.running: int | None = None
 
     def __call__(self, event: str, cell: int, seconds: float) -> None:
+        self.running = cell if event == "cell-started" else None
         if event == "cell-started":
             self._ui.cell_started(None, cell, self._total, self._notebook.cells[cell].source)
         else:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import shutil
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from j2k_dev.actions.leftovers import hash_of, remove_damaged
+from j2k_dev.actions.leftovers import hash_of
 from j2k_dev.engine.local import attempts
 from j2k_dev.engine.workspace import disk_full, is_disk_full, read_json, write_json, write_text
 from j2k_dev.model.codec import CodecError, from_plain, to_plain
-from j2k_dev.model.errors import BadInput, J2kError, MachineryFailed
+from j2k_dev.model.errors import BadInput, J2kError
 from j2k_dev.model.pipeline import Pipeline, Stage
 from j2k_dev.model.run import StageSummary
+from j2k_dev.worker.blobs import BlobDamaged
 from j2k_dev.worker.files import FileManifest, changes, manifest_from_json
 
 if TYPE_CHECKING:
@@ -72,24 +72,7 @@ def write_notebook(path: Path, executed: Any) -> None:
 
 def files_at_end(context: Context, blob: str | None) -> FileManifest:
     """Return what the working directory held at the end of a recording or a run."""
-    return manifest_from_json(_content(context, blob)) if blob else {}
-
-
-def _content(context: Context, blob: str) -> bytes:
-    """Read a blob whole; what a disk or somebody damaged is no result."""
-    path = context.store.path(blob)
-    content = path.read_bytes() if path.exists() else b""
-    if hashlib.sha256(content).hexdigest() == blob:
-        return content
-    raise _damaged(context, blob)
-
-
-def _damaged(context: Context, blob: str) -> MachineryFailed:
-    remove_damaged(context.workspace)
-    return MachineryFailed(
-        f"{context.store.path(blob)} is damaged or missing",
-        "run the same command again with --fresh, which makes everything anew",
-    )
+    return manifest_from_json(context.store.read(blob)) if blob else {}
 
 
 def copy_files(context: Context, blob: str | None, target: Path) -> None:
@@ -112,7 +95,7 @@ def _copy(context: Context, blob: str, target: Path) -> None:
         if hash_of(target) == blob:
             return
         target.unlink()
-    raise _damaged(context, blob)
+    raise BlobDamaged(f"blob {blob} is damaged or missing")
 
 
 def stage_summaries(context: Context, results: Iterable[StageResult]) -> tuple[StageSummary, ...]:

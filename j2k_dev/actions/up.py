@@ -10,7 +10,7 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING
 
-from j2k_dev.actions.context import Context, UpOptions, opened
+from j2k_dev.actions.context import Context, UpOptions, with_notebook
 from j2k_dev.actions.plan import Plan
 from j2k_dev.actions.record import Record, RecordingStopped, add_obstacles
 from j2k_dev.actions.results import (
@@ -35,21 +35,29 @@ if TYPE_CHECKING:
     from j2k_dev.model.run import StageResult, Verdict
     from j2k_dev.notebook.source import NotebookFile
 
-__all__ = ["UpOptions", "up"]
+__all__ = ["UpOptions", "run", "up"]
 
 MOST_REPLANS = 6
 
 
 def up(options: UpOptions, ui: Ui) -> RunSummary:
     """Do everything from the notebook to verified results, and only what is not done yet."""
+    return with_notebook(options, ui, _up)
+
+
+def run(options: UpOptions, ui: Ui) -> RunSummary:
+    """Do the same; asked to do it anew, keep the recording and run the stages only."""
+    return up(dataclasses.replace(options, fresh=False, rerun=options.fresh), ui)
+
+
+def _up(start: Context) -> RunSummary:
     started = time.time()
-    with opened(options, ui) as start:
-        try:
-            context = Plan().execute(Record().execute(start))
-        except RecordingStopped as stopped:
-            raise _stopped(start, stopped, started) from stopped
-        summary = _known(context) or _made(context, started)
-        copy_out(context, summary.run)
+    try:
+        context = Plan().execute(Record().execute(start))
+    except RecordingStopped as stopped:
+        raise _stopped(start, stopped, started) from stopped
+    summary = _known(context) or _made(context, started)
+    copy_out(context, summary.run)
     return summary
 
 
@@ -189,7 +197,7 @@ def _summary(context: Context, started: float, error: CellError | None) -> RunSu
     assert context.recording is not None
     return RunSummary(
         run=context.run,
-        engine="local",
+        engine=context.engine,
         verdict="failed",
         stages=(),
         error=error,

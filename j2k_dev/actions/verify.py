@@ -8,8 +8,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from j2k_dev.actions.context import Context, UpOptions, opened, unused_inputs
-from j2k_dev.actions.record import UNSTABLE, find_recording, make_recording
+from j2k_dev.actions.context import Context, UpOptions, unused_inputs, with_notebook
+from j2k_dev.actions.plan import raised
+from j2k_dev.actions.record import UNSTABLE, find_recording, latest_recording, make_recording
 from j2k_dev.actions.results import (
     Outputs,
     executed_by,
@@ -21,10 +22,11 @@ from j2k_dev.actions.results import (
 )
 from j2k_dev.actions.run import PIPELINE, REQUEST, run_of
 from j2k_dev.engine.workspace import read_json, write_json
-from j2k_dev.model.errors import BadInput
+from j2k_dev.model.errors import BadInput, J2kError
 from j2k_dev.model.pipeline import Pipeline
 from j2k_dev.model.run import CellDifference, RunSummary
 from j2k_dev.notebook.compare import compare_notebook
+from j2k_dev.worker.blobs import BlobDamaged
 from j2k_dev.worker.child import outcome_of
 from j2k_dev.worker.files import changes, manifest_from_json
 
@@ -70,7 +72,7 @@ def _differences(
 def _compare_files(context: Context, oracle: Recording, files: str | None) -> tuple[CellDifference, ...]:
     """Compare the files that recording or run made, changed or removed; others in the folder don't matter."""
     expected, actual = files_at_end(context, oracle.files), files_at_end(context, files)
-    before = manifest_from_json((context.workspace.recording(oracle.key).parent / "inputs.json").read_bytes())
+    before = _recorded_inputs(context, oracle)
     writers = {use.path: cell.index for cell in oracle.cells for use in cell.files if use.kind != "read"}
     last = oracle.cells[-1].index
     unused = unused_inputs(context.inputs, context.notebook, oracle.scope)
@@ -81,6 +83,17 @@ def _compare_files(context: Context, oracle: Recording, files: str | None) -> tu
         for path in sorted(touched)
         if "__pycache__" not in path and _described(expected, path) != _described(actual, path)
     )
+
+
+def _recorded_inputs(context: Context, oracle: Recording) -> FileManifest:
+    """Return what was in the folder when the oracle was recorded; what can't be read is recorded again."""
+    recording = context.workspace.recording(oracle.key)
+    path = recording.with_name("inputs.json")
+    try:
+        return manifest_from_json(path.read_bytes())
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        recording.unlink(missing_ok=True)
+        raise BlobDamaged(f"{path} is damaged ({error})") from error
 
 
 def _touched(recorded: FileManifest, now: FileManifest, end: FileManifest) -> set[str]:
@@ -117,21 +130,29 @@ def _not_reproduced(context: Context, oracle: Recording, again: Recording) -> se
 
 def verify(options: UpOptions, ui: Ui) -> RunSummary:
     """Compare the latest run with the recording again, and keep the verdict with the run's results."""
-    with opened(options, ui) as start:
-        oracle = find_recording(start, start.notebook)
-        if oracle is None:
-            raise BadInput(
-                "the notebook, its inputs or its interpreter changed since it was recorded", "j2k up NOTEBOOK"
-            )
-        summary, pipeline, results = _latest(start, run_of(start, oracle))
-        context = dataclasses.replace(start, recording=oracle, pipeline=pipeline, run=summary.run, results=results)
-        compared = compare(context, oracle, outputs_of(results), results[-1].files)
-        verdict: Verdict = "different" if compared.differences else "equal"
-        summary = dataclasses.replace(
-            summary, verdict=verdict, differences=compared.differences, unstable=compared.unstable
-        )
-        write_results(context, summary, executed_by(context), results[-1].files)
+    return with_notebook(options, ui, _verified)
+
+
+def _verified(start: Context) -> RunSummary:
+    oracle = find_recording(start, start.notebook)
+    if oracle is None:
+        raise _not_recorded(start)
+    summary, pipeline, results = _latest(start, run_of(start, oracle))
+    context = dataclasses.replace(start, recording=oracle, pipeline=pipeline, run=summary.run, results=results)
+    compared = compare(context, oracle, outputs_of(results), results[-1].files)
+    verdict: Verdict = "different" if compared.differences else "equal"
+    summary = dataclasses.replace(
+        summary, verdict=verdict, differences=compared.differences, unstable=compared.unstable
+    )
+    write_results(context, summary, executed_by(context), results[-1].files)
     return summary
+
+
+def _not_recorded(context: Context) -> J2kError:
+    latest = latest_recording(context, context.notebook)
+    if latest is None or latest.error is None:
+        return BadInput("the notebook, its inputs or its interpreter changed since it was recorded", "j2k up NOTEBOOK")
+    return raised(latest.error, "nothing can be compared before the notebook runs to its end")
 
 
 def _latest(context: Context, wanted: str) -> tuple[RunSummary, Pipeline, tuple[StageResult, ...]]:

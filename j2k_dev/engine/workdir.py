@@ -225,7 +225,7 @@ class _Selection:
             self._leave(name, path, why)
             return
         content = self.memo.content(name, status) or ""
-        if not (content and self.store.has(content)):
+        if not (content and self.store.has(content, status.st_size)):
             self.files[name] = path
         self.bytes += status.st_size
         self._enter(name, content, status)

@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from j2k_dev.model.recording import PROCESS_ENDED
 from j2k_dev.report.ansi import plain_text
 from j2k_dev.report.crossings import crossing_views
 from j2k_dev.report.timeline import attempt_text
@@ -51,7 +52,8 @@ def print_run(console: Console, summary: RunSummary, paths: Mapping[str, Path]) 
     _line(console, Text.assemble(verdict, f"  {plain_text(meaning(summary))}"))
     if text := recovery(summary):
         _line(console, Text(text))
-    console.print(_run_table(summary.stages))
+    if summary.stages:
+        console.print(_run_table(summary.stages))
     _line(console, Text(_run_facts(summary), style="dim"))
     _print_attempts(console, summary.stages)
     if summary.error is not None:
@@ -75,7 +77,8 @@ def print_error(console: Console, error: J2kError, verbose: bool = False) -> Non
 
 def print_cell_error(console: Console, error: CellError, source: str) -> None:
     """Print a cell that raised, its source and its traceback, as nbclient does."""
-    _line(console, Text(f"{cell_name(error.cell).capitalize()} raised while it ran:", style="bold red"))
+    what = "ended its own process" if error.ename == PROCESS_ENDED else "raised while it ran"
+    _line(console, Text(f"{cell_name(error.cell).capitalize()} {what}:", style="bold red"))
     console.print(Text("\n".join((_RULE, plain_text(source.rstrip("\n")), _RULE))), soft_wrap=True)
     _print_traceback(console, error)
 
@@ -169,8 +172,8 @@ def _print_attempts(console: Console, stages: Iterable[StageSummary]) -> None:
 
 
 def _print_traceback(console: Console, error: CellError) -> None:
-    lines = "\n".join(error.traceback) or f"{error.ename}: {error.evalue}"
-    _coloured(console, lines)
+    if error.traceback:  # without one, the verdict says all there is
+        _coloured(console, "\n".join(error.traceback))
 
 
 def _print_difference(console: Console, difference: CellDifference) -> None:

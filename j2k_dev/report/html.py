@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
+from j2k_dev.model.recording import PROCESS_ENDED
 from j2k_dev.report.code import highlighted
 from j2k_dev.report.crossings import CrossingView, crossing_views, hue
 from j2k_dev.report.graph import svg
@@ -121,7 +122,8 @@ def _cell_view(index: int, cell: Mapping[str, Any], summary: RunSummary, languag
 
 def _marks(index: int, cell: Mapping[str, Any], summary: RunSummary) -> Iterable[tuple[str, str]]:
     if summary.error is not None and summary.error.cell == index:
-        yield "bad", f"raised {summary.error.ename}"
+        ended = summary.error.ename == PROCESS_ENDED
+        yield "bad", "ended its own process" if ended else f"raised {summary.error.ename}"
     elif summary.verdict == "failed" and cell.get("execution_count") is None and cell.get("source"):
         yield "quiet", "not run"
     if any(difference.cell == index for difference in summary.differences):
@@ -159,7 +161,7 @@ def _parts(stages: Sequence[Stage], cells: Sequence[CellView]) -> list[Sequence[
 
 def _error(summary: RunSummary) -> dict[str, Any] | None:
     error = summary.error
-    if error is None:
+    if error is None or not error.traceback:  # without one, the verdict says all there is
         return None
     return {"cell": error.cell, "html": error_html(error.traceback, error.ename, error.evalue)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from j2k_dev.model.recording import PROCESS_ENDED
 from j2k_dev.report.units import cell_name, cell_ranges, plural
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def raised(error: CellError) -> str:
     """Say which cell raised what, in one line: ``Cell 5 raised ValueError: too few rows.``."""
     message = " ".join(error.evalue.split())
     end = "" if message.endswith((".", "!", "?")) else "."
-    return f"{cell_name(error.cell).capitalize()} raised {error.ename}{': ' if message else ''}{message}{end}"
+    what = "did not end" if error.ename == PROCESS_ENDED else f"raised {error.ename}"
+    return f"{cell_name(error.cell).capitalize()} {what}{': ' if message else ''}{message}{end}"
 
 
 def lost_attempts(summary: RunSummary) -> int:

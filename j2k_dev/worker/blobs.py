@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.worker.atomic import sync_folder
 
 if TYPE_CHECKING:
@@ -30,8 +31,11 @@ _PRESENT_OR_SWAPPED = (1 << 63) | (1 << 62)
 _FILE_PAGE = 1 << 61
 
 
-class BlobDamaged(Exception):  # noqa: N818 - says what is the case
-    """A blob is missing, truncated, or its content does not have its hash."""
+class BlobDamaged(MachineryFailed):
+    """Something that is kept under its hash is missing, truncated, or has another content.
+
+    It is made anew once it is removed: ``actions.context.with_notebook`` does both.
+    """
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,21 @@ class BlobStore:
         """Return where the blob is, or would be."""
         return self.root / sha256[:2] / sha256
 
-    def has(self, sha256: str) -> bool:
-        """Tell whether the blob is there."""
-        return self.path(sha256).exists()
+    def has(self, sha256: str, size: int | None = None, /) -> bool:
+        """Tell whether the blob is there, in its full size where that is known."""
+        try:
+            found = self.path(sha256).stat().st_size
+        except FileNotFoundError:
+            return False
+        return size is None or found == size
+
+    def read(self, sha256: str) -> bytes:
+        """Return a blob whole; raise BlobDamaged if it is not what it was."""
+        path = self.path(sha256)
+        content = path.read_bytes() if path.exists() else None
+        if content is None or hashlib.sha256(content).hexdigest() != sha256:
+            raise BlobDamaged(f"blob {sha256} {'is missing' if content is None else 'has another content'}")
+        return content
 
     def put(self, data: memoryview) -> BlobRef:
         """Publish bytes; what is there already, or unchanged since it was mapped, is not written again."""
@@ -74,7 +90,7 @@ class BlobStore:
             return unchanged
         if data.nbytes < _LARGE:
             sha256 = hashlib.sha256(data).hexdigest()
-            return self._ref(sha256) if self.has(sha256) else self._publish(data)
+            return self._ref(sha256) if self.has(sha256, data.nbytes) else self._publish(data)
         return self._publish(data)
 
     def put_file(self, path: Path) -> str:
@@ -131,15 +147,15 @@ class BlobStore:
 
     def _place(self, descriptor: int, temporary: Path, sha256: str) -> None:
         """Make a written file the blob of its content, unless that is there already."""
-        final = self.path(sha256)
-        if final.exists():
+        final, size = self.path(sha256), os.fstat(descriptor).st_size
+        if self.has(sha256, size):
             return
         os.fchmod(descriptor, 0o444)
         os.fsync(descriptor)
         final.parent.mkdir(exist_ok=True)
         temporary.rename(final)
         sync_folder(final.parent)
-        self.written_bytes += os.fstat(descriptor).st_size
+        self.written_bytes += size
 
     @contextlib.contextmanager
     def _temporary(self) -> Iterator[tuple[int, Path]]:

@@ -15,7 +15,7 @@ import os
 import select
 import sqlite3
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from j2k_dev.model.codec import from_plain, to_plain
@@ -234,6 +234,30 @@ class _Bell:
             self._descriptor = None
 
 
+def remove_if_damaged(path: Path) -> bool:
+    """Remove a database that can't be read, so that it is made anew; say whether it was one.
+
+    Nothing is lost by that: where a run has to go on is told by what its stages published.
+    """
+    if not path.exists() or _is_sound(path):
+        return False
+    for file in (path, *(path.with_name(f"{path.name}-{kind}") for kind in ("wal", "shm", "journal"))):
+        file.unlink(missing_ok=True)
+    return True
+
+
+def _is_sound(path: Path) -> bool:
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+            return bool(connection.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",))
+    except sqlite3.Error as error:
+        return not _tells_damage(str(error))
+
+
+def _tells_damage(text: str) -> bool:
+    return "not a database" in text or "malformed" in text
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
@@ -261,7 +285,7 @@ def _as_machinery(path: Path, error: sqlite3.Error | OSError) -> MachineryFailed
     text = str(error)
     if "is full" in text or (isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}):
         return DiskFull.at(path)
-    if "not a database" in text or "malformed" in text:
+    if _tells_damage(text):
         way_out = f"Remove it ({path.name}, {path.name}-wal, {path.name}-shm) and run again: finished stages are kept."
         return MachineryFailed(f"the message database {path} is damaged", way_out, text)
     way_out = "Check that its folder is on a local disk and writable, then run again."

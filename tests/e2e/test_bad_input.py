@@ -126,12 +126,30 @@ class TestTheNotebookFails:
         assert executed(desk)[0] == "before\n"
         desk.nobody_is_left()
 
+    @pytest.mark.parametrize("end", ["os.kill(os.getpid(), 9)", "ctypes.string_at(0)", "os._exit(3)"])
+    def test_what_a_cell_put_out_before_it_ended_its_process_is_kept(self, desk: Desk, end: str) -> None:
+        by_program = "os.system('echo by a program')"
+        desk.notebook("a.ipynb", f"import ctypes, os\nprint('printed')\n{by_program}\n{end}", "print('never')")
+        told = desk.j2k("up", "a.ipynb")
+        assert told.code == 1
+        assert "Cell 0 did not end: the cell's process" in told.all
+        assert "; the last it printed was 'by a program'." in told.all
+        assert executed(desk) == ["printed\nby a program\n", ""]
+        desk.nothing_is_half_written()
+
+    def test_verify_names_what_the_notebook_raised(self, desk: Desk) -> None:
+        desk.notebook("a.ipynb", "{}['rows']")
+        desk.j2k("up", "a.ipynb")
+        told = desk.j2k("verify", "a.ipynb")
+        assert told.code == 1
+        assert "Cell 0 raised KeyError: 'rows'. way out: mend the cell; nothing can be compared before" in told.all
+
     def test_a_cell_that_blocks_is_given_up_and_what_was_done_is_kept(self, desk: Desk) -> None:
-        desk.notebook("a.ipynb", "print('before')", "import threading\nthreading.Event().wait()")
+        desk.notebook("a.ipynb", "print('before')", "import threading\nprint('partial')\nthreading.Event().wait()")
         told = desk.j2k("up", "a.ipynb", "--timeout", "0.5")
         assert told.code == 5
         assert "cell 1 ran longer than 0.5 s (--timeout)" in told.all
-        assert executed(desk) == ["before\n", ""]
+        assert executed(desk) == ["before\n", "partial\n"]
         desk.nobody_is_left()
 
     def test_what_blocks_in_a_stage_only_is_tried_anew_by_the_next_command(self, desk: Desk) -> None:

@@ -56,6 +56,18 @@ def test_out_over_an_earlier_run_keeps_no_file_of_that_and_all_of_others(desk: D
     assert sorted(file.name for file in (desk.folder / "results" / "files").iterdir()) == ["mine.txt", "new.txt"]
 
 
+def test_what_the_notebook_writes_outside_its_folder_is_said(desk: Desk) -> None:
+    sibling = desk.folder.parent / "results.txt"
+    sibling.touch()
+    desk.notebook("a.ipynb", "print(1)", "open('../results.txt', 'w').write('written')", "open('mine.txt', 'w')")
+    told = desk.j2k("up", "a.ipynb")
+    said = f"the notebook writes outside its folder: {sibling} (cell 1): not isolated, each run writes it again"
+    assert f"note: {said} notebook" in told.all
+    (report,) = (desk.folder / ".j2k" / "runs").glob("*/report.html")
+    assert said in report.read_text()
+    assert sibling.read_text() == "written"
+
+
 def test_an_out_that_is_a_file_is_said_before_anything_runs(desk: Desk) -> None:
     desk.notebook("a.ipynb", "1")
     told = desk.j2k("up", "a.ipynb", "--out", "a.ipynb")
@@ -77,6 +89,16 @@ def test_the_engine_that_is_not_there_yet_is_refused_with_a_way_out(done: Desk) 
     told = done.j2k("up", "a.ipynb", "--engine", "kind", "--json")
     assert told.code == told.json["error"]["exit_code"] == 4
     assert told.json["error"]["way_out"] == "use --engine local"
+
+
+def test_after_up_plan_and_down_the_folder_is_as_it_was(desk: Desk) -> None:
+    desk.notebook("a.ipynb", "a = 1", "print(a)")
+    before = sorted(path.name for path in desk.folder.iterdir())
+    desk.equal("up", "a.ipynb", "--split", "cells")
+    assert desk.j2k("plan", "a.ipynb", "--format", "html").code == 0
+    (desk.folder / ".j2k" / "bus.sqlite-bells").mkdir(exist_ok=True)  # as a run that was killed leaves it
+    assert desk.j2k("down", "--json").json["kept"] == []
+    assert sorted(path.name for path in desk.folder.iterdir()) == before
 
 
 def test_down_leaves_nothing_of_ours_and_all_of_theirs(done: Desk, desk: Desk) -> None:

@@ -3,6 +3,7 @@
 A cell that has to be met at work waits for a file outside of the notebook's folder, which the test makes.
 """
 
+import contextlib
 import json
 import random
 import shutil
@@ -230,28 +231,37 @@ class TestDamage:
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
         goes_on(copy)
 
-    def test_blobs_are_named_or_made_anew(self, copy: Desk) -> None:
-        for path in sorted((copy.folder / ".j2k" / "exchange" / "blobs").glob("*/*")):
-            path.chmod(0o644)
-            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-        told = copy.j2k("up", "a.ipynb", "--split", "cells", "--json")
-        if told.code:
-            assert told.code == told.json["error"]["exit_code"] == 5
-            assert "damaged" in told.json["error"]["message"]
-            told = copy.j2k("up", "a.ipynb", "--split", "cells", "--json", "--fresh")
-        assert copy.outputs(told.json) == OUTPUTS
+    @pytest.mark.parametrize(
+        ("pattern", "damage"),
+        [
+            ("blobs/*/*", "truncated"),
+            ("blobs/*/*", "overwritten"),
+            ("blobs/*/*", "removed"),
+            ("snapshots/*", "removed"),
+        ],
+    )
+    def test_what_is_kept_under_its_hash_is_made_anew(self, copy: Desk, pattern: str, damage: str) -> None:
+        for path in sorted((copy.folder / ".j2k" / "exchange").glob(pattern)):
+            content = path.read_bytes()
+            path.unlink()
+            if damage != "removed":
+                path.write_bytes(content[:-1] if damage == "truncated" else bytes(reversed(content)))
         goes_on(copy)
 
-    def test_the_bus_is_named_and_what_to_do(self, copy: Desk) -> None:
+    def test_the_list_of_files_that_a_recording_began_with_is_made_anew(self, copy: Desk) -> None:
+        (inputs,) = (copy.folder / ".j2k" / "recordings").glob("*/inputs.json")
+        inputs.write_text("{")
+        goes_on(copy)
+
+    @pytest.mark.parametrize("damage", [b"this is no database " * 1000, None])
+    def test_the_bus_is_made_anew_with_a_note(self, copy: Desk, damage: bytes | None) -> None:
         bus = copy.folder / ".j2k" / "bus.sqlite"
-        bus.write_bytes(b"this is no database " * 1000)
-        with pytest.raises(sqlite3.DatabaseError):
-            sqlite3.connect(bus).execute("select * from sqlite_master")
-        told = copy.j2k("up", "a.ipynb", "--split", "cells", "--json")
-        if told.code:
-            assert "bus.sqlite is damaged" in told.json["error"]["message"]
-            for file in bus.parent.glob("bus.sqlite*"):
-                file.unlink()
+        bus.write_bytes(damage or bus.read_bytes()[: bus.stat().st_size // 2])
+        with pytest.raises(sqlite3.DatabaseError), contextlib.closing(sqlite3.connect(bus)) as connection:
+            connection.execute("insert into topics values ('x')")
+        told = copy.j2k("up", "a.ipynb", "--split", "cells")
+        assert told.code == 0
+        assert f"note: {bus} was damaged and is made anew" in told.all
         goes_on(copy)
 
     def test_a_run_json_of_somebody_else_counts_for_nothing(self, copy: Desk) -> None:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from j2k_dev.model.errors import Refused
-from j2k_dev.model.recording import CellError
+from j2k_dev.model.recording import PROCESS_ENDED, CellError
 from j2k_dev.model.run import CellDifference
 from j2k_dev.report.console import print_cell_error, print_error, print_plan, print_run
 
@@ -62,6 +62,21 @@ def test_a_failed_run_shows_the_traceback_and_stages_that_did_not_run(failed: An
     assert "failed  Cell 10 raised ZeroDivisionError: division by zero." in text_of(console)
     assert "----> 1 total / 0" in text_of(console)
     assert "10-11   not run" in text_of(console)
+
+
+def test_a_recording_that_raised_has_no_stages_to_show(failed: Any, console: Console) -> None:
+    print_run(console, replace(failed.summary, stages=()), {})
+    assert "tries" not in text_of(console)
+    assert "──" not in text_of(console)
+
+
+def test_an_exception_without_traceback_is_told_once(failed: Any, console: Console) -> None:
+    error = CellError(10, PROCESS_ENDED, "the cell's process was killed by SIGKILL", ())
+    print_cell_error(console, error, "os.abort()")
+    print_run(console, replace(failed.summary, stages=(), error=error), {})
+    assert text_of(console).startswith("Cell 10 ended its own process:\n---")
+    assert "Cell 10 did not end: the cell's process was killed by SIGKILL." in flat(console)
+    assert flat(console).count("SIGKILL") == 1
 
 
 def test_nothing_is_wider_than_the_terminal(sample: Any, different: Any, console: Console) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from j2k_dev.model.recording import PROCESS_ENDED, CellError
 from j2k_dev.report.html import report_page, write_report
 from j2k_dev.report.page import render_page
 
@@ -163,3 +164,20 @@ def test_a_notebook_of_another_language_is_coloured_as_that(sample: Any) -> None
     page = rendered(replace(sample, notebook=notebook))
     assert '<span class="kr">function</span>' in page
     assert "&lt;r&gt;" in page
+
+
+def test_a_recording_that_raised_shows_the_notebook_and_no_stages(failed: Any) -> None:
+    page = rendered(failed.with_summary(stages=()))
+    found = outline(page)
+    assert {"pipeline-title", "stages-title", "timeline-title"}.isdisjoint(found.ids)
+    assert {link.removeprefix("#") for link in found.links} <= set(found.ids)
+    assert "raised ZeroDivisionError" in words(page)
+    assert "not run" in words(page)  # the cell after it; no stage says so of itself
+    assert words(page).count("not run") == 1
+
+
+def test_a_cell_that_ended_its_process_is_marked_and_told_once(failed: Any) -> None:
+    error = CellError(10, PROCESS_ENDED, "the cell's process was killed by SIGKILL", ())
+    page = words(rendered(failed.with_summary(stages=(), error=error)))
+    assert "ended its own process" in page
+    assert page.count("SIGKILL") == 1

@@ -16,7 +16,7 @@ import pytest
 
 from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.model.run import Message
-from j2k_dev.worker.sqlite_bus import SqliteBus
+from j2k_dev.worker.sqlite_bus import SqliteBus, remove_if_damaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,6 +111,17 @@ def test_all_leases_of_some_topics_are_taken_back_and_no_others(bus: SqliteBus) 
     assert bus.take("out", "alive", 0) is None
 
 
+def test_leases_stay_when_the_connection_is_closed(bus: SqliteBus) -> None:
+    bus.send("in", MESSAGE)
+    delivery = bus.take("in", "test", 0)
+    assert delivery is not None
+    bus.close()
+    bus.forward(delivery, [("out", MESSAGE)])
+    passed = bus.take("out", "test", 0)
+    assert passed is not None
+    assert passed.message == MESSAGE
+
+
 def test_dropped_topics_leave_nothing_behind(path: Path, bus: SqliteBus) -> None:
     bus.send("in", MESSAGE)
     bus.take("in", "test", 0)
@@ -136,6 +147,26 @@ def test_a_truncated_database_is_said_to_be_damaged(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
     with pytest.raises(MachineryFailed, match="is damaged"):
         SqliteBus(path).send("in", MESSAGE)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7])
+def test_a_truncated_database_is_removed_and_made_anew(path: Path, share: float) -> None:
+    os.truncate(path, int(path.stat().st_size * share))
+    assert remove_if_damaged(path)
+    assert not path.exists()
+    bus = SqliteBus(path)
+    bus.create_topics(["in"])
+    bus.send("in", MESSAGE)
+    assert bus.waiting(["in"]) == 1
+    bus.close()
+
+
+def test_a_sound_database_stays_also_while_somebody_writes(path: Path, bus: SqliteBus) -> None:
+    bus.send("in", MESSAGE)
+    with bus._transaction():
+        assert not remove_if_damaged(path)
+    assert bus.waiting(["in"]) == 1
+    assert not remove_if_damaged(path.with_name("missing"))
 
 
 def test_a_database_cut_to_nothing_starts_anew(path: Path) -> None:

@@ -79,7 +79,7 @@ def store_file(path: str, name: str, previous: str, memo: Memo, blobs: BlobStore
     for _ in range(_TRIES):
         before = os.stat(path)  # noqa: PTH116  # thousands of paths: strings are faster
         content = memo.content(name, before)
-        if content and (content == previous or blobs.has(content)):
+        if content and (content == previous or blobs.has(content, before.st_size)):
             return content, before
         content = _put(path, previous, blobs)
         after = os.stat(path)  # noqa: PTH116  # strings: faster
@@ -173,7 +173,7 @@ class _Reader:
         if stat.S_ISDIR(status.st_mode):
             return FileEntry("dir", mode=stat.S_IMODE(status.st_mode), mtime_ns=status.st_mtime_ns)
         content = self.memo.content(name, status)
-        if content and (content == self._stored(name) or self.blobs.has(content)):
+        if content and (content == self._stored(name) or self.blobs.has(content, status.st_size)):
             return _file_entry(content, status)
         return None
 
@@ -201,6 +201,6 @@ def _put(path: str, previous: str, blobs: BlobStore) -> str:
     """Read it first where it may well be what is stored already, to write nothing then."""
     if previous:
         content = hash_file(path)
-        if content == previous or blobs.has(content):
+        if content == previous or blobs.has(content, os.stat(path).st_size):  # noqa: PTH116  # strings: faster
             return content
     return blobs.put_file(Path(path))

@@ -12,7 +12,7 @@ import shutil
 import stat
 from typing import TYPE_CHECKING
 
-from j2k_dev.model.errors import MachineryFailed
+from j2k_dev.worker.blobs import BlobDamaged
 from j2k_dev.worker.files.memo import Memo
 from j2k_dev.worker.files.tree import Tree, control_folder, granted, hard_links, machinery, walk
 
@@ -178,8 +178,5 @@ def _is_kind(entry: FileEntry, status: os.stat_result) -> bool:
     return _KINDS[entry.kind](status.st_mode)
 
 
-def _lost(name: str, how: str) -> MachineryFailed:
-    return MachineryFailed(
-        f"the stored content of the file {name!r} is {how}",
-        way_out="remove .j2k/exchange and .j2k/recordings and run the command again: everything is made anew",
-    )
+def _lost(name: str, how: str) -> BlobDamaged:
+    return BlobDamaged(f"the stored content of the file {name!r} is {how}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
+from json import dumps, loads
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from j2k_dev.model.recording import FileUse
@@ -23,8 +23,8 @@ class BlobStore(Protocol):
     def path(self, sha: str, /) -> Path:
         """Give the file that holds this content."""
 
-    def has(self, sha: str, /) -> bool:
-        """Say whether this content is stored."""
+    def has(self, sha: str, size: int | None = None, /) -> bool:
+        """Say whether this content is stored, in its full size where that is known."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ FileManifest = dict[str, FileEntry]
 
 def manifest_to_json(manifest: FileManifest) -> str:
     """Write a manifest as JSON, the same text for the same manifest; names that are no UTF-8 survive."""
-    return json.dumps({name: asdict(manifest[name]) for name in sorted(manifest)}, separators=(",", ":"))
+    return dumps({name: asdict(manifest[name]) for name in sorted(manifest)}, separators=(",", ":"))
 
 
 def manifest_from_json(text: str | bytes) -> FileManifest:
     """Read a manifest; one that reaches outside of the working directory is not ours, and raises ValueError."""
-    manifest = {name: FileEntry(**entry) for name, entry in json.loads(text).items()}
+    manifest = {name: FileEntry(**entry) for name, entry in loads(text).items()}
     for name in manifest:
         _check_name(name)
     return manifest

@@ -10,8 +10,8 @@ failure a stat no longer proves that the bytes arrived.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+from json import dumps, loads
 from pathlib import Path
 
 Stamp = tuple[int, int, int, int]
@@ -58,7 +58,7 @@ class Memo:
         scratch = self._path.with_name(self._path.name + ".new")
         files = {name: [*stamp, content] for name, (stamp, content) in self._known.items()}
         try:
-            scratch.write_text(json.dumps({"boot": _boot(), "files": files}), encoding="ascii")
+            scratch.write_text(dumps({"boot": _boot(), "files": files}), encoding="ascii")
             scratch.replace(self._path)
         except OSError:
             scratch.unlink(missing_ok=True)
@@ -75,7 +75,7 @@ class Memo:
 
 def _read(path: Path) -> dict[str, tuple[Stamp, str]]:
     try:
-        plain = json.loads(path.read_bytes())
+        plain = loads(path.read_bytes())
         if plain["boot"] != _boot():
             return {}
         return {

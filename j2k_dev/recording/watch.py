@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 
 Kind = Literal["rebound", "added", "deleted", "contents"]
 _ABSENT = object()
+# State that has a carrier of its own (``worker.hidden.process``).
+_CARRIED = frozenset({
+    "sys:stdin", "sys:stdout", "sys:stderr", "sys:argv", "sys:path", "sys:excepthook", "sys:unraisablehook",
+    "sys:breakpointhook", "sys:tracebacklimit", "sys:dont_write_bytecode", "sys:pycache_prefix",
+    "sys:last_type", "sys:last_value", "sys:last_traceback", "sys:last_exc",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -141,8 +147,8 @@ class Watcher:
             if key not in self._known:
                 self._known[key] = None if holder is None else path_of(holder)
             place = self._known[key]
-            if place is not None:
-                yield f"{place[0]}:{place[1]}{attribute}", holder
+            if place is not None and (path := f"{place[0]}:{place[1]}{attribute}") not in _CARRIED:
+                yield path, holder
 
 
 def _plain_python(source: str) -> str:

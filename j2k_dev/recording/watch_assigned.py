@@ -11,6 +11,8 @@ import sys
 import types
 from typing import TYPE_CHECKING, Any
 
+from j2k_dev.worker.state.looking import is_a, own_dict
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -45,17 +47,17 @@ def resolve(expression: str, namespace: Mapping[str, Any]) -> Any:
 
 
 def _look_up(value: Any, name: str) -> Any:
-    if isinstance(value, type):
+    if is_a(value, type):
         return next((vars(kind)[name] for kind in value.__mro__ if name in vars(kind)), None)
-    return getattr(value, "__dict__", {}).get(name)
+    return (own_dict(value) or {}).get(name)
 
 
 def path_of(holder: Any) -> tuple[str, str] | None:
     """Return (module, dotted names ending in a dot or empty) for a library's module, class or object; else None."""
-    if isinstance(holder, types.ModuleType):
+    if is_a(holder, types.ModuleType):
         name = next((name for name, module in list(sys.modules.items()) if module is holder), None)
         return None if name in (None, "__main__") else (str(name), "")
-    if isinstance(holder, type):
+    if is_a(holder, type):
         return _path_of_class(holder)
     found = _found_in_module(holder)
     return None if found is None else (found[0], f"{found[1]}.")
@@ -76,8 +78,8 @@ def _found_in_module(value: Any) -> tuple[str, str] | None:
     if package in {"__main__", "builtins"}:
         return None
     for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] == package and isinstance(module, types.ModuleType):
-            for attribute, held in list(vars(module).items()):
+        if name.partition(".")[0] == package and is_a(module, types.ModuleType):
+            for attribute, held in list(own_dict(module).items()):
                 if held is value:
                     return name, attribute
     return None
@@ -85,6 +87,6 @@ def _found_in_module(value: Any) -> tuple[str, str] | None:
 
 def is_set_by_class(holder: Any, name: str) -> bool:
     """Tell an attribute whose class decides what setting it means: a property, a slot."""
-    if isinstance(holder, (type, types.ModuleType)):
+    if is_a(holder, (type, types.ModuleType)):
         return False
     return hasattr(type(_look_up(type(holder), name)), "__set__")

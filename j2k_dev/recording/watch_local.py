@@ -16,6 +16,7 @@ import cloudpickle
 
 from j2k_dev.recording.watch_places import IGNORED
 from j2k_dev.recording.watch_policy import is_importable
+from j2k_dev.worker.state.looking import is_a, own_dict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def is_local(module: str) -> bool:
     """Tell modules whose file is below the working directory, other than installed ones."""
-    file = getattr(sys.modules.get(module), "__file__", None)
+    file = (own_dict(sys.modules.get(module)) or {}).get("__file__")
     if not isinstance(file, str):
         return False
     path = Path(os.path.abspath(file))  # noqa: PTH100 - links are left as they are
@@ -60,8 +61,8 @@ class LocalModules:
 
 def _data(name: str) -> Iterator[tuple[str, Any]]:
     """Yield the data of a module and of the classes it defines."""
-    for attribute, value in list(vars(sys.modules[name]).items()):
-        if isinstance(value, type) and value.__module__ == name:
+    for attribute, value in list(own_dict(sys.modules[name]).items()):
+        if is_a(value, type) and value.__module__ == name:
             for inner, held in list(vars(value).items()):
                 if _is_data(inner, held):
                     yield f"{name}:{attribute}.{inner}", held
@@ -73,7 +74,7 @@ def _is_data(name: str, value: Any) -> bool:
     if name in IGNORED or (name.startswith("__") and name.endswith("__")):
         return False
     kinds = (types.FunctionType, types.ModuleType, type, staticmethod, classmethod, property)
-    return not isinstance(value, kinds) and not is_importable(value)
+    return not is_a(value, kinds) and not is_importable(value)
 
 
 def _digest(value: Any) -> bytes | None:

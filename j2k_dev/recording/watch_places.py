@@ -13,6 +13,8 @@ import types
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from j2k_dev.worker.state.looking import is_a, own_dict
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -94,17 +96,17 @@ class Places:
 
     def __init__(self) -> None:
         self._places: dict[int, Place] = {}
-        self._modules: dict[str, int] = {}
+        self._modules: dict[str, tuple[int, type]] = {}
 
     def take_in(self) -> None:
         """Take in the places of modules that were imported since the last call."""
         for name, module in list(sys.modules.items()):
-            if self._modules.get(name) == id(module):
+            look = id(module), type(module)  # a lazy module has another type when it is loaded
+            if self._modules.get(name) == look:
                 continue
-            self._modules[name] = id(module)
-            holds: Any = module  # whatever somebody put into sys.modules
-            if isinstance(holds, types.ModuleType) and not is_machinery(name):
-                self._add_module(name, holds)
+            self._modules[name] = look
+            if is_a(module, types.ModuleType) and not is_machinery(name):  # somebody may have put anything there
+                self._add_module(name, module)
 
     def refresh(self) -> None:
         """Take everything as it is for what was there."""
@@ -136,11 +138,11 @@ class Places:
             for name, value in before.items():
                 if place.copy.get(name) is not value:
                     self._places.pop(id(value), None)
-                    self._places.pop(id(getattr(value, "__dict__", None)), None)
+                    self._places.pop(id(own_dict(value)), None)
             self._add_held(place)
 
     def _add_module(self, name: str, module: types.ModuleType) -> None:
-        self._add(f"{name}:", name, vars(module), "names")
+        self._add(f"{name}:", name, own_dict(module), "names")
 
     def _add(self, path: str, module: str, held: Any, shape: Literal["names", "dict", "list", "table"]) -> None:
         if id(held) in self._places:
@@ -164,12 +166,11 @@ class Places:
 
     def _add_inner(self, path: str, module: str, value: Any) -> None:
         kind = type(value)
-        if isinstance(value, type):
+        if is_a(value, type):
             if value.__module__ == module:
                 self._add_class(path, module, value)
         elif not issubclass(kind, _NO_OBJECTS) and not is_machinery(kind.__module__):
-            # Asking an object may run code of its class; a lazy module, for one, imports what it stands for.
-            inner = object.__getattribute__(value, "__dict__") if kind.__dictoffset__ else None
+            inner = own_dict(value)
             if type(inner) is dict:
                 self._add(path, module, inner, "names")
 
@@ -183,13 +184,13 @@ class Places:
 
 def _is_plain_container(value: Any) -> bool:
     """Tell a container that runs no code of its class when it is looked at: some warn, some load things."""
-    base = next((kind for kind in CONTAINERS if isinstance(value, kind)), None)
+    base = next((kind for kind in CONTAINERS if is_a(value, kind)), None)
     asked = ("__iter__", "__getitem__", "__len__", "items", "keys", "values", "copy")
     return base is not None and all(getattr(type(value), n, None) is getattr(base, n, None) for n in asked)
 
 
 def _shape(value: Any) -> Literal["dict", "list", "table"]:
-    if not isinstance(value, dict):
+    if not is_a(value, dict):
         return "list"
     return "table" if len(value) > _TABLE else "dict"
 

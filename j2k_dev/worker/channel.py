@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import socket
+from json import dumps, loads
 from typing import Any
 
 Line = dict[str, Any]
@@ -27,7 +27,7 @@ class Channel:
 
     def send(self, line: Line) -> bool:
         """Write a line, waiting for room; False when the other end is gone."""
-        left = json.dumps(line).encode() + b"\n"
+        left = dumps(line).encode() + b"\n"
         try:
             while left:
                 left = left[os.write(self.descriptor, left) :]
@@ -43,7 +43,7 @@ class Channel:
             got = b""
         self.closed = not got
         *lines, self._rest = (self._rest + got).split(b"\n")
-        return [json.loads(line) for line in lines]
+        return [loads(line) for line in lines]
 
     def receive_ready(self) -> list[Line]:
         """Return the lines that are there, without waiting at all."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import pickle
 import re
 import struct
 import sys
 import types
 from dataclasses import asdict, dataclass
+from json import dumps, loads
 from typing import TYPE_CHECKING, Any
 
 from j2k_dev.model.errors import Refused
@@ -227,7 +227,7 @@ class _Writer:
         return names
 
     def publish(self, folder: Path, header: Header) -> Snapshot:
-        described = json.dumps(asdict(header)).encode()
+        described = dumps(asdict(header)).encode()
         content = MAGIC + _LENGTH.pack(len(described)) + described + self._stream.getvalue()
         sha256 = hashlib.sha256(content).hexdigest()
         publish(folder / sha256, content)
@@ -291,7 +291,7 @@ def _read(path: Path) -> tuple[Header, bytes]:
         raise BlobDamaged(f"snapshot {path.name} has another content")
     start = len(MAGIC) + _LENGTH.size
     (length,) = _LENGTH.unpack(content[len(MAGIC) : start])
-    return Header(**json.loads(content[start : start + length])), content[start + length :]
+    return Header(**loads(content[start : start + length])), content[start + length :]
 
 
 def _buffer_of(store: BlobStore, ref: list[Any], *, copy: bool) -> Any:

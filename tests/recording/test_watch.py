@@ -193,3 +193,39 @@ def test_an_assignment_to_the_notebooks_own_objects_is_none_of_its_business(noti
         "m = Mine(); m.x = 1; Mine.y = 2; df = pd.DataFrame({'a': [1]}); df.columns = ['b']"
     )
     assert not [path for path, verdict in noticed(cells).items() if verdict[1] or verdict[2]]
+
+
+def test_hooks_that_have_a_carrier_of_their_own_are_not_carried_twice(relay: Ask) -> None:
+    cells = (
+        "import sys\nsys.excepthook = lambda *error: None\nsys.tracebacklimit = 3\nsys.argv = ['a']\n"
+        "sys.path = [*sys.path, '/late']\nsys.unraisablehook = lambda info: print('caught')"
+    )
+    seen, shown = relay(cells, probe="import sys; print(sys.tracebacklimit, sys.argv, '/late' in sys.path)")
+    assert not [path for path in seen if path.startswith("sys:")]
+    assert shown == "3 ['a'] True\n"
+
+
+def test_looking_for_changes_does_not_make_objects_speak(relay: Ask, tmp_path: Path) -> None:
+    """As ``torch.distributed.reduce_op`` does: it warns of being outdated whatever is asked of it."""
+    (tmp_path / "site-packages").mkdir()
+    (tmp_path / "site-packages" / "speaking.py").write_text(
+        "class Outdated:\n    def __getattribute__(self, name):\n        print('asked for', name)\n"
+        "        return object.__getattribute__(self, name)\nold = Outdated()\nheld = []"
+    )
+    cells = (
+        "import sys; sys.path.insert(0, 'site-packages')\nimport speaking",
+        "import colorsys; speaking.held.append(1)",
+        "speaking.held.append(2)",
+    )
+    assert relay(*cells, probe="print(speaking.held)")[1] == "[1, 2]\n"
+
+
+def test_looking_for_changes_loads_no_lazy_module(relay: Ask) -> None:
+    cell = (
+        "import importlib.util, sys\nspec = importlib.util.find_spec('this')\n"
+        "loader = spec.loader = importlib.util.LazyLoader(spec.loader)\n"
+        "sys.modules['this'] = importlib.util.module_from_spec(spec); loader.exec_module(sys.modules['this'])\n"
+        "del spec, loader"
+    )
+    probe = "import this as zen; print(zen.__name__)"
+    assert relay(cell, "import colorsys", probe=probe)[1].endswith("those!\nthis\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from contextlib import suppress
@@ -63,3 +64,11 @@ def test_sending_to_nobody_says_so(ends: tuple[Channel, Channel]) -> None:
     theirs.close()
     assert not ours.send({"anybody": "there"})
     assert ours.closed
+
+
+def test_a_notebook_that_changes_how_json_is_written_changes_nothing_here(
+    ends: tuple[Channel, Channel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json, "dumps", lambda *_args, **_options: "not JSON")
+    ends[0].send({"ready": True})
+    assert ends[1].receive() == [{"ready": True}]

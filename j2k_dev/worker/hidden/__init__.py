@@ -12,6 +12,7 @@ import logging
 from typing import Any
 
 from j2k_dev.worker.hidden import (
+    channels,
     configuration,
     contexts,
     extensions,
@@ -40,6 +41,7 @@ CARRIERS: tuple[Carrier, ...] = (
     *sources.CARRIERS,
     *history.CARRIERS,
     *logs.CARRIERS,
+    *channels.CARRIERS,
     *contexts.CARRIERS,  # after all that may hold a token, for making one sets its variable
     *randomness.CARRIERS,
     *warned.CARRIERS,

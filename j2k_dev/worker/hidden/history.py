@@ -21,6 +21,7 @@ _INPUT_NAME = re.compile(r"_i\d*|_ii|_iii")
 _OUTPUT_NAME = re.compile(r"_\d+")
 OUTPUTS = "state of outputs"
 _UNDERSCORES = ("_", "__", "___")
+_PLACES_AT_START = 2 * len(_UNDERSCORES)  # the displayhook and the notebook; hidden once something was shown
 
 
 def _capture_inputs(shell: InteractiveShell) -> Any:
@@ -60,18 +61,32 @@ def _restore_inputs(shell: InteractiveShell, carried: dict[str, Any]) -> None:
 
 
 def _capture_outputs(shell: InteractiveShell) -> Any:
-    hook = shell.displayhook
     carried: dict[str, Any] = {
         "shown": dict(shell.history_manager.output_hist),
         "texts": dict(shell.history_manager.output_hist_reprs),
         "names": _hidden(shell, _OUTPUT_NAME),
-        "last": {name: getattr(hook, name) for name in _UNDERSCORES},
-        "lines": {name: shell.user_ns[name] for name in _UNDERSCORES if name in shell.user_ns},
-        # IPython goes by identity, and numbers don't keep theirs: whose are its own is written down.
-        "own": [name for name in _UNDERSCORES if getattr(hook, name) is shell.user_ns.get(name)],
-        "hidden": [name for name in _UNDERSCORES if name in shell.user_ns_hidden],
+        **_underscores(shell),
     }
-    return carried if carried["shown"] or any(not _is_empty(value) for value in carried["lines"].values()) else None
+    used = any(not _is_empty(value) for value in carried["values"].values())
+    return carried if carried["shown"] or used or len(carried["places"]) != _PLACES_AT_START else None
+
+
+def _underscores(shell: InteractiveShell) -> dict[str, dict[Any, Any]]:
+    """Return what ``_``, ``__`` and ``___`` are to the displayhook, the notebook and its hidden names.
+
+    IPython tells by identity whether the notebook has taken one for itself, and numbers don't keep theirs: so each
+    value goes once, and the places by its number.
+    """
+    values: dict[int, Any] = {}
+    numbers: dict[int, int] = {}
+    places = {}
+    for place, holder in enumerate((vars(shell.displayhook), shell.user_ns, shell.user_ns_hidden)):
+        for name in _UNDERSCORES:
+            if name in holder:
+                number = numbers.setdefault(id(holder[name]), len(numbers))
+                values[number] = holder[name]
+                places[place, name] = number
+    return {"values": values, "places": places}
 
 
 class NotHandedOver:
@@ -121,14 +136,14 @@ def _is_empty(value: Any) -> bool:
 def _restore_outputs(shell: InteractiveShell, carried: dict[str, Any]) -> None:
     shell.history_manager.output_hist.update(carried["shown"])
     shell.history_manager.output_hist_reprs.update(carried["texts"])
-    for name, value in carried["last"].items():
-        setattr(shell.displayhook, name, value)
     shell.push(carried["names"], interactive=False)
-    for name in _UNDERSCORES:
-        shell.user_ns.pop(name, None)
-    shell.user_ns.update(carried["lines"])
-    shell.user_ns.update({name: carried["last"][name] for name in carried["own"] if name in carried["lines"]})
-    shell.user_ns_hidden.update({name: carried["last"][name] for name in carried["hidden"]})
+    holders = vars(shell.displayhook), shell.user_ns, shell.user_ns_hidden
+    for place, holder in enumerate(holders):
+        for name in _UNDERSCORES:
+            if (place, name) in carried["places"]:
+                holder[name] = carried["values"][carried["places"][place, name]]
+            else:
+                holder.pop(name, None)
 
 
 def _start_names(shell: InteractiveShell) -> Any:

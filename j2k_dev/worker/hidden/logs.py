@@ -6,10 +6,13 @@ it, for those in the namespace too, so that ``handler`` there stays the one that
 
 from __future__ import annotations
 
+import io
 import logging
+import pickle
 from typing import TYPE_CHECKING, Any
 
 from j2k_dev.worker.hidden.carrier import Carrier, is_notebooks, start_of
+from j2k_dev.worker.state.open_files import waiting_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,11 +24,18 @@ _PLAIN = ("level", "disabled", "propagate")
 
 def reduce_handler(handler: logging.Handler) -> tuple[Any, ...]:
     """Reduce a handler to its class and attributes; a file is opened again where it ends."""
-    handler.flush()
     state = {name: value for name, value in vars(handler).items() if name != "lock"}
     if isinstance(handler, logging.FileHandler):
+        _refuse_waiting(handler)
         state |= {"stream": None, "mode": handler.mode.replace("w", "a").replace("x", "a")}
     return make_handler, (type(handler),), state, None, None, set_handler
+
+
+def _refuse_waiting(handler: logging.FileHandler) -> None:
+    """Refuse a file into which the notebook itself wrote text that waits; what is logged never waits."""
+    stream: Any = handler.stream
+    if isinstance(stream, io.TextIOWrapper) and not stream.closed and waiting_text(stream):
+        raise pickle.PicklingError(f"cannot hand over {handler!r}: flush it in its cell")
 
 
 def make_handler(kind: type[logging.Handler]) -> logging.Handler:

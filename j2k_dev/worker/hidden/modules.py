@@ -28,8 +28,8 @@ def _made_by_hand(shell: InteractiveShell) -> dict[str, types.ModuleType]:
         if name not in start
         and module is not sys.modules["__main__"]  # multiprocessing gives it a second name
         and type(module) is types.ModuleType
-        and module.__spec__ is None
-        and not hasattr(module, "__file__")
+        and vars(module).get("__spec__") is None
+        and "__file__" not in vars(module)
         and (id(module) in mine or _holds_notebooks(module))
     }
 

@@ -114,7 +114,7 @@ def _write_torch(torch: Any, carried: dict[str, Any]) -> None:
         getattr(torch, write)(value)
     enabled, warn_only = carried["deterministic"]
     torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
-    if carried["device"] not in (None, str(torch.get_default_device())):
+    if carried["device"] is not None and carried["device"] != str(torch.get_default_device()):
         torch.set_default_device(carried["device"])
     for name, value in carried["cudnn"].items():
         if getattr(torch.backends.cudnn, name) != value:

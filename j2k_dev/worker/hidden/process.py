@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import locale
 import os
@@ -57,6 +58,7 @@ SETTINGS = (
 )
 
 _HOOKS = ("excepthook", "unraisablehook", "breakpointhook", "tracebacklimit", "dont_write_bytecode", "pycache_prefix")
+_LAST_ERROR = ("last_type", "last_value", "last_traceback", "last_exc")
 _STREAMS = ("stdin", "stdout", "stderr")
 _CATEGORIES = tuple(name for name in dir(locale) if name.startswith("LC_") and name != "LC_ALL")
 
@@ -132,6 +134,30 @@ def _restore_hooks(_shell: InteractiveShell, carried: dict[str, Any]) -> None:
             del sys.tracebacklimit
         else:
             setattr(sys, name, value)
+
+
+def _capture_last_error(_shell: InteractiveShell) -> Any:
+    """Capture the error that ``%tb`` shows again, unless it can't travel: then ``%tb`` says that there is none."""
+    from j2k_dev.worker.snapshot import pickles  # noqa: PLC0415 - it imports what imports this
+
+    found = {name: getattr(sys, name) for name in _LAST_ERROR if hasattr(sys, name)}
+    return found if found and _can_be_made(found.get("last_value")) and pickles(found) else None
+
+
+def _can_be_made(error: BaseException | None) -> bool:
+    """Tell whether making an error, and what it came from, needs no more than what it says it needs."""
+    while error is not None:
+        try:
+            copy.copy(error)
+        except Exception:  # noqa: BLE001 - an error's class may raise anything
+            return False
+        error = error.__cause__ or error.__context__
+    return True
+
+
+def _restore_last_error(_shell: InteractiveShell, carried: dict[str, Any]) -> None:
+    for name, value in carried.items():
+        setattr(sys, name, value)
 
 
 def _capture_finders(_shell: InteractiveShell) -> Any:
@@ -259,6 +285,7 @@ CARRIERS = (
     Carrier("locale", _capture_locale, _restore_locale, "before", _read_locale),
     Carrier("settings", _capture_settings, _restore_settings, "before", _read_settings),
     Carrier("sys", _capture_hooks, _restore_hooks, "after", _read_hooks),
+    Carrier("last error", _capture_last_error, _restore_last_error),
     Carrier("import finders", _capture_finders, _restore_finders),
     Carrier("streams", _capture_streams, _restore_streams, "after", _read_streams),
     Carrier("signals", _capture_signals, _restore_signals, "after", _read_signals),

@@ -13,6 +13,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from j2k_dev.worker.hidden.carrier import Carrier
+from j2k_dev.worker.state.looking import own_dict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,10 +45,9 @@ def _version() -> Any:
 
 def _registries() -> Iterator[tuple[str, dict[str, Any]]]:
     for name, module in list(sys.modules.items()):
-        with contextlib.suppress(TypeError):  # things in sys.modules that are no modules
-            namespace = vars(module)
-            if _REGISTRY in namespace:
-                yield name, namespace
+        namespace = own_dict(module)
+        if type(namespace) is dict and _REGISTRY in namespace:
+            yield name, namespace
 
 
 def _capture(_shell: InteractiveShell) -> Any:
@@ -99,7 +99,7 @@ def _restore(_shell: InteractiveShell, carried: dict[str, Any]) -> None:
         del namespace[_REGISTRY]
     for name, registry in carried["registries"].items():
         if name in sys.modules:
-            vars(sys.modules[name])[_REGISTRY] = {**registry, "version": version}
+            own_dict(sys.modules[name])[_REGISTRY] = {**registry, "version": version}
 
 
 def _filters_changed() -> None:

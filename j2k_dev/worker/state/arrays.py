@@ -24,7 +24,7 @@ def reduce_array(array: Any) -> Any:
     """Reduce an array: a view by its base, memory of its own by its bytes; anything else as numpy does."""
     base = _base(array)
     if base is not None:
-        return _reduce_view(array, base)
+        return reduce_view(array, base)
     if array.dtype.hasobject or not (array.flags.c_contiguous or array.flags.f_contiguous) or not _plain(array.dtype):
         return NotImplemented
     order = "C" if array.flags.c_contiguous else "F"
@@ -54,6 +54,8 @@ def _base(array: Any) -> Any:
     base = _below(array)
     while type(base) is numpy.ndarray and type(below := _below(base)) is numpy.ndarray:
         base = below
+    if isinstance(base, bytes) and array.flags.writeable:  # read from a pickle: numpy writes to bytes that it has alone
+        return None
     if isinstance(base, (bytes, bytearray)) or type(base) is numpy.ndarray:
         return base
     return None
@@ -65,7 +67,8 @@ def _below(array: Any) -> Any:
     return base.base if type(base).__name__ == "DummyArray" else base
 
 
-def _reduce_view(array: Any, base: Any) -> Any:
+def reduce_view(array: Any, base: Any) -> Any:
+    """Reduce an array to its place in the memory of another, or of bytes."""
     numpy = sys.modules["numpy"]
     root = base if type(base) is numpy.ndarray else numpy.frombuffer(base, numpy.uint8)
     if not (root.flags.c_contiguous or root.flags.f_contiguous):

@@ -13,12 +13,15 @@ import sys
 import types
 from typing import Any
 
+from j2k_dev.worker.state.looking import is_a, own_dict
+
 _BY_VALUE = (
     type(None), bool, int, float, complex, str, bytes, bytearray, tuple, list, dict, set, frozenset, slice, range,
     type(Ellipsis), type(NotImplemented), types.ModuleType, types.CodeType,
 )  # fmt: skip
 # What the interpreter notes of the error that was shown last is nothing of a library's.
 _LAST_ERROR = {("sys", f"last_{part}") for part in ("type", "value", "traceback", "exc")}
+_NAMED = (type, types.FunctionType, types.MethodType)
 _OURS = ("j2k_dev", "cloudpickle", "__main__", "__mp_main__")
 
 
@@ -40,20 +43,21 @@ class LibraryIndex:
 
     def __init__(self) -> None:
         self._names: dict[int, tuple[str, str]] = {}
-        self._seen: dict[str, int] = {}
+        self._seen: dict[str, tuple[int, type]] = {}
 
     def refresh(self) -> None:
         """Take in modules that were imported since the last call."""
         for name, module in list(sys.modules.items()):
-            if self._seen.get(name) == id(module) or not isinstance(module, types.ModuleType):
+            look = id(module), type(module)  # a lazy module has another type when it is loaded
+            if self._seen.get(name) == look or not is_a(module, types.ModuleType):
                 continue
-            self._seen[name] = id(module)
+            self._seen[name] = look
             if name.partition(".")[0] not in _OURS:
                 self._read(name, module)
 
     def _read(self, name: str, module: types.ModuleType) -> None:
         names = self._names
-        for attribute, value in list(vars(module).items()):
+        for attribute, value in list(own_dict(module).items()):
             if type(value) not in _BY_VALUE and id(value) not in names and (name, attribute) not in _LAST_ERROR:
                 names[id(value)] = (name, attribute)
 
@@ -63,11 +67,12 @@ class LibraryIndex:
         if place is None or _made_by_notebook(value):
             return None
         module = sys.modules.get(place[0])
-        return place if getattr(module, place[1], None) is value else None
+        return place if (own_dict(module) or {}).get(place[1]) is value else None
 
 
 def _made_by_notebook(value: Any) -> bool:
-    return "__main__" in (getattr(type(value), "__module__", None), getattr(value, "__module__", None))
+    own = value.__module__ if is_a(value, _NAMED) else (own_dict(value) or {}).get("__module__")
+    return "__main__" in (getattr(type(value), "__module__", None), own)
 
 
 @functools.cache

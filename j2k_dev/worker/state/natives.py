@@ -1,17 +1,19 @@
-"""What the standard library makes that pickle refuses or copies wrongly: weak references, locks, files, dict views."""
+"""What the standard library makes that pickle refuses or copies wrongly: weak references, locks, queues, dict views."""
 
 from __future__ import annotations
 
+import _queue
 import collections
 import copyreg
 import csv
 import gc
 import io
 import itertools
-import os
 import pickle
+import random
 import re
 import subprocess
+import sys
 import threading
 import types
 import weakref
@@ -33,7 +35,13 @@ rlock_type = type(threading.RLock())
 def reduce_weakref(reference: weakref.ref[Any]) -> Reduced:
     """Reduce a weak reference; what it refers to lives on only if something else that travels holds it."""
     target = reference()
-    return (dead_reference, ()) if target is None else (weakref.ref, (target,))
+    return (dead_reference, ()) if target is None else (weakref.ref, (target, reference.__callback__))
+
+
+def reduce_weak_method(reference: weakref.WeakMethod[Any]) -> Reduced:
+    """Reduce a weak reference to a method."""
+    method = reference()
+    return (dead_method, ()) if method is None else (weakref.WeakMethod, (method,))
 
 
 def dead_reference() -> weakref.ref[Any]:
@@ -43,6 +51,31 @@ def dead_reference() -> weakref.ref[Any]:
         pass
 
     return weakref.ref(Gone())
+
+
+def dead_method() -> weakref.WeakMethod[Any]:
+    """Return a weak reference to a method of something that is gone."""
+
+    class Gone:
+        def method(self) -> None:
+            pass
+
+    return weakref.WeakMethod(Gone().method)
+
+
+def reduce_finalizer(finalizer: Any) -> Reduced:
+    """Reduce what is to be called when an object goes; one that was called or detached stays so."""
+    return make_finalizer, (finalizer.peek(), finalizer.atexit)
+
+
+def make_finalizer(waiting: tuple[Any, ...] | None, at_exit: bool) -> Any:  # noqa: FBT001 - a pickle passes it by place
+    """Make a finalizer of an object, a function and its arguments, or a dead one."""
+    if waiting is None:
+        return object.__new__(weakref.finalize)
+    value, function, arguments, named = waiting
+    finalizer = weakref.finalize(value, function, *arguments, **named)
+    finalizer.atexit = at_exit
+    return finalizer
 
 
 def reduce_weak_dict(mapping: Any) -> Reduced:
@@ -56,6 +89,34 @@ def reduce_lock(lock: Any) -> Reduced:
         raise pickle.PicklingError(f"cannot hand over a held {type(lock).__name__}: some thread is at work")
     lock.release()
     return (threading.RLock if isinstance(lock, rlock_type) else threading.Lock), ()
+
+
+def reduce_queue(waiting: _queue.SimpleQueue[Any]) -> Reduced:
+    """Reduce a simple queue to what waits in it, seen by the garbage collector: taking it out would show to threads."""
+    count, seen = waiting.qsize(), gc.get_referents(waiting)
+    held = seen[:count] if sys.version_info >= (3, 13) else seen[0][len(seen[0]) - count :]
+    return _queue.SimpleQueue, (), held, None, None, fill_queue
+
+
+def fill_queue(waiting: _queue.SimpleQueue[Any], items: list[Any]) -> None:
+    """Put what waited into a queue."""
+    for item in items:
+        waiting.put(item)
+
+
+def reduce_local(local: threading.local) -> Reduced:
+    """Reduce thread-local data to those of this thread; the others, which don't travel, take theirs with them."""
+    return threading.local, (), vars(local), None, None, set_local
+
+
+def set_local(local: threading.local, attributes: dict[str, Any]) -> None:
+    """Give this thread its data."""
+    vars(local).update(attributes)
+
+
+def reduce_system_random(_source: random.SystemRandom) -> Reduced:
+    """Reduce the system's source of randomness, which has no state, to another one."""
+    return random.SystemRandom, ()
 
 
 def reduce_thread(thread: threading.Thread) -> Reduced:
@@ -77,9 +138,10 @@ def make_ended_thread(kind: type[threading.Thread], name: str) -> threading.Thre
 
 
 def reduce_process(process: subprocess.Popen[Any]) -> Reduced:
-    """Reduce a program that has ended; a running one belongs to the process that started it."""
-    if process.poll() is None:
-        raise pickle.PicklingError(f"cannot hand over the running program {process.args!r}: wait for it in its cell")
+    """Reduce a program whose end was seen; asking whether it has ended would show, and a next process can't ask."""
+    if process.returncode is None:
+        what = f"the running program {process.args!r}, or one whose end was not seen"
+        raise pickle.PicklingError(f"cannot hand over {what}: wait for it in its cell")
     return object.__reduce_ex__(process, 2)  # type: ignore[return-value]  # never a plain name
 
 
@@ -125,62 +187,6 @@ def set_guarded(value: Any, state: Any) -> None:
         object.__setattr__(value, name, content)
 
 
-def reduce_file(file: Any) -> Reduced:
-    """Reduce a file to its path, mode, encoding and position; its contents are part of the working directory."""
-    details = {name: getattr(file, name, None) for name in ("name", "mode", "encoding", "errors", "newlines")}
-    if file.closed:
-        return make_closed_file, (details["name"], details["mode"] or "r", details["encoding"])
-    if not isinstance(details["name"], str) or not os.path.isfile(details["name"]):  # noqa: PTH113 - may be bytes or a number
-        raise pickle.PicklingError(f"cannot hand over the open stream {file!r}: close it in its cell")
-    if file.writable():
-        file.flush()
-    path = os.path.abspath(details["name"])  # noqa: PTH100 - the name stays as it was given
-    buffering = 0 if isinstance(file, io.RawIOBase) else -1
-    return open_again, (path, details, file.tell(), buffering, getattr(file, "line_buffering", False))
-
-
-def open_again(path: str, details: dict[str, Any], position: int, buffering: int, line_buffering: bool) -> Any:  # noqa: FBT001 - a pickle passes it by place
-    """Open a file where it was, without truncating what is in it."""
-    mode = _mode(details)
-    text = details["encoding"] is not None
-    again = mode.replace("w", "r+").replace("x", "r+").replace("++", "+")
-    options = {"encoding": details["encoding"], "errors": details["errors"]} if text else {}
-    file: Any = open(path, again if text else _binary(again), buffering, **options)  # noqa: SIM115, PTH123 - it stays open
-    file.seek(position)
-    if text:
-        file.reconfigure(line_buffering=line_buffering)
-        file.mode = mode
-    _raw(file).name = details["name"]
-    return file
-
-
-def _raw(file: Any) -> Any:
-    """Return the lowest layer of a file, which knows its name."""
-    while not isinstance(file, io.RawIOBase):
-        file = getattr(file, "buffer", None) or file.raw
-    return file
-
-
-def _mode(details: dict[str, Any]) -> str:
-    mode = details["mode"]
-    return mode if isinstance(mode, str) else "rb"
-
-
-def _binary(mode: str) -> str:
-    return mode if "b" in mode else mode + "b"
-
-
-def make_closed_file(name: Any, mode: str, encoding: str | None) -> Any:
-    """Make a closed file that says the name it had."""
-    binary = encoding is None
-    file: Any = open(os.devnull, "rb" if binary else "r", encoding=encoding)  # noqa: SIM115, PTH123 - closed below
-    _raw(file).name = name
-    if not binary:
-        file.mode = mode
-    file.close()
-    return file
-
-
 def reduce_match(match: re.Match[Any]) -> Reduced:
     """Reduce a match of a regular expression to the search that finds it."""
     arguments = (match.re, match.string, match.pos, match.endpos)
@@ -218,7 +224,12 @@ def make_csv_writer(file: Any, dialect: dict[str, Any]) -> Any:
 REDUCERS: dict[type, Any] = {
     csv_writer_type: reduce_csv_writer,
     re.Match: reduce_match,
+    _queue.SimpleQueue: reduce_queue,
+    threading.local: reduce_local,
+    random.SystemRandom: reduce_system_random,
     weakref.ref: reduce_weakref,
+    weakref.WeakMethod: reduce_weak_method,
+    weakref.finalize: reduce_finalizer,
     weakref.WeakKeyDictionary: reduce_weak_dict,
     weakref.WeakValueDictionary: reduce_weak_dict,
     lock_type: reduce_lock,
@@ -226,10 +237,5 @@ REDUCERS: dict[type, Any] = {
     threading.Thread: reduce_thread,
     subprocess.Popen: reduce_process,
     types.MappingProxyType: reduce_mapping_proxy,
-    io.TextIOWrapper: reduce_file,
-    io.BufferedReader: reduce_file,
-    io.BufferedWriter: reduce_file,
-    io.BufferedRandom: reduce_file,
-    io.FileIO: reduce_file,
     **dict.fromkeys(_VIEWS, reduce_view),
 }

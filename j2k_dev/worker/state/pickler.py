@@ -20,7 +20,7 @@ import cloudpickle
 from IPython.core.magic import Magics
 
 from j2k_dev.worker.hidden import reduce_hidden
-from j2k_dev.worker.state import exceptions, natives
+from j2k_dev.worker.state import exceptions, natives, open_files, tensors
 from j2k_dev.worker.state.arrays import array_reducers
 from j2k_dev.worker.state.caches import lru_cache_type, reduce_lru_cache
 from j2k_dev.worker.state.classes import reduce_class
@@ -42,6 +42,7 @@ _REDUCERS: dict[type, Any] = {
     NamespaceOf: reduce_namespace,
     types.ModuleType: reduce_module,
     **natives.REDUCERS,
+    **open_files.REDUCERS,
     **exceptions.REDUCERS,
 }
 
@@ -90,7 +91,14 @@ class StatePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ha
         if shell is None:
             self._index.refresh()
         self._shell = shell_parts() if shell is None else shell
-        self._reducers = {**_REDUCERS, **array_reducers(), **frame_reducers(), **database_reducers(), **job_reducers()}
+        self._reducers = {
+            **_REDUCERS,
+            **array_reducers(),
+            **frame_reducers(),
+            **database_reducers(),
+            **job_reducers(),
+            **tensors.tensor_reducers(),  # after arrays, whose memory tensors may share
+        }
 
     def reducer_override(self, obj: Any) -> Any:
         """Choose how to reduce ``obj``: by name if it is a library's, else by what it is, else as cloudpickle does."""
@@ -121,6 +129,9 @@ def _reducer_of_family(kind: type) -> Any:
     """Return the reducer for a type that is known by what it inherits or has."""
     if issubclass(kind, BaseException):
         return exceptions.reduce_exception
+    optimizers = tensors.optimizer_kind()
+    if optimizers is not None and issubclass(kind, optimizers):
+        return tensors.reduce_optimizer
     if hasattr(kind, "__getattr__"):
         return natives.reduce_guarded
     return reduce_hidden if issubclass(kind, _HIDDEN) else None

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 HandedOver = Callable[..., str]
@@ -42,3 +44,22 @@ def test_names_hidden_by_pylab_are_there_and_hidden(handed_over: HandedOver) -> 
 
 def test_history_magics_see_the_earlier_cells(handed_over: HandedOver) -> None:
     assert handed_over("a = 1", "b = 2", probe="%history -n 1-2\n%recall 1").startswith("   1: a = 1\n   2: b = 2")
+
+
+def test_a_number_that_was_shown_is_still_ipythons_own_underscore(handed_over: HandedOver) -> None:
+    """Identity tells whether the notebook took ``_`` for itself, and numbers do not keep theirs."""
+    probe = ["7.5", "print(_, __, ___, _ is _3)"]
+    assert handed_over("1000.5", "2000.5", probe=probe).startswith("7.5 2000.5 1000.5 True")
+
+
+def test_an_underscore_that_was_deleted_stays_deleted(handed_over: HandedOver) -> None:
+    assert handed_over("del _", probe="print('_' in globals(), '__' in globals())") == "False True\n"
+
+
+def test_nothing_shown_is_nothing_to_carry() -> None:
+    code = (
+        "import os\nerrors = os.dup(2)\nfrom j2k_dev.worker.hidden.history import CARRIERS\n"
+        "from j2k_dev.worker.shell import start_shell\nshell = start_shell()\nshell.run('x = 1', 0)\n"
+        "os.write(errors, str([c.capture(shell.ip) for c in CARRIERS if c.name == 'outputs']).encode())\nos._exit(0)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60).stderr == b"[None]"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -83,3 +84,16 @@ def test_an_import_finder_of_the_notebook_finds(handed_over: HandedOver) -> None
 def test_a_callback_of_the_garbage_collector_is_called(handed_over: HandedOver) -> None:
     cells = "import gc\ncalls = []\ndef note(phase, info): calls.append(phase)\ngc.callbacks.append(note)"
     assert handed_over(cells, probe="calls.clear(); _n = gc.collect(); print(calls[:2])") == "['start', 'stop']\n"
+
+
+def test_the_last_error_is_shown_again(relay: Callable[..., list[Any]]) -> None:
+    shown = relay("def f(x):\n    return 1 / x", "f(0)", probe=["%tb", "import sys; print(sys.last_value)"])
+    assert "ZeroDivisionError" in str(shown[0])
+
+
+def test_an_error_that_can_not_be_made_again_stops_nothing(handed_over: HandedOver) -> None:
+    cells = (
+        "x = 1\nclass Odd(Exception):\n    def __init__(self, *, why): self.rows = (n for n in [1])",
+        "raise Odd(why=1)",
+    )
+    assert handed_over(*cells, probe="print(x)") == "1\n"

@@ -31,6 +31,7 @@ if snapshot:
     shell.within(restorer.before, shell.ip, CARRIERS)
     shell.within(restorer.variables, shell.ip)
     shell.within(restorer.after, shell.ip, CARRIERS)
+    del restorer
 runs = [shell.run(source, index) for index, source in enumerate(cells)]
 try:
     taken, refused = shell.within(take, shell.ip, CARRIERS, store, folder / "snapshots", {}).sha256, ""

@@ -287,6 +287,11 @@ CASES = {
         "print(a, a.flags.writeable)",
         "[ 97  98  99 100] False",
     ),
+    "an array that was read from a pickle stands over bytes and can be written all the same": (
+        "import pickle, numpy as np\na = pickle.loads(pickle.dumps(np.arange(400), 4)); v = a[1:]",
+        "v[0] = 7; print(a[:3], a.flags.writeable)",
+        "[0 7 2] True",
+    ),
     "an array of columns first stays one": (
         "import numpy as np\na = np.asfortranarray(np.arange(6.).reshape(2, 3))",
         "print(a.flags.f_contiguous, a.tolist())",
@@ -411,6 +416,10 @@ REFUSED = {
         "'mine'",
     ),
     "a running program": ("import subprocess; p = subprocess.Popen(['sleep', '20'])", "running program"),
+    "a program whose end nobody has seen": (
+        "import os, subprocess; p = subprocess.Popen('true'); os.waitid(os.P_PID, p.pid, os.WEXITED | os.WNOWAIT)",
+        "whose end was not seen",
+    ),
     "a running thread": (
         "import threading, time; t = threading.Thread(target=time.sleep, args=(20,), daemon=True); t.start()",
         "running thread",

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shlex
 import shutil
 import stat
@@ -29,15 +30,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 FOLDER = ".j2k"
+# In it: what belongs to sandboxes, which outlive what notebooks leave.
+SANDBOX = "sandbox"
+EXCHANGE = "exchange"
+# Which pipelines are on a cluster, or were: what they left on the exchange stays until it is purged.
+CLUSTERS = "clusters.json"
 FORMAT = 1
 
 _MARKER = "workspace.json"
 _IGNORE = ".gitignore"
 _IGNORE_ALL = "*\n"
 _TEMPORARY = ".tmp-"
-_OURS = ("recordings", "exchange", "runs", "work", "pipeline.json", "plan.html", "lock", _IGNORE, _MARKER)
-# With what SQLite and others put beside them.
-_OUR_PREFIXES = (_TEMPORARY, "bug-", "inputs.json", "bus.sqlite")
+# With what SQLite, the bus and the memo of hashes put beside them.
+_OURS = frozenset({
+    "recordings", EXCHANGE, "runs", "work", "pipeline.json", "plan.html", "lock", _IGNORE, _MARKER,
+    "images", "manifests", CLUSTERS, "trials", "inputs.json", "inputs.json.clock", "inputs.json.new",
+    "bus.sqlite", "bus.sqlite-wal", "bus.sqlite-shm", "bus.sqlite-journal", "bus.sqlite-bells",
+})  # fmt: skip
+_BUG = re.compile(r"bug-[0-9-]+\.txt")
 _LOCK_POLL_SECONDS = 0.05
 _LOCK_REMIND_SECONDS = 30.0
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -128,7 +138,7 @@ class Workspace:
     @property
     def exchange(self) -> Path:
         """The shared volume of the stages: blobs, snapshots, publications, events."""
-        return self.root / "exchange"
+        return self.root / EXCHANGE
 
     @property
     def runs(self) -> Path:
@@ -154,25 +164,28 @@ def _started(run: Path) -> tuple[float, str]:
 
 def open_workspace(notebook: Path, override: Path | None = None) -> Workspace:
     """Open the workspace of a notebook, making it where there is none."""
-    root = _absolute(override) if override else notebook_folder(notebook) / FOLDER
-    workspace = Workspace(root)
+    workspace = workspace_at(notebook, override)
     _check_format(workspace)
     try:
         _create(workspace)
     except OSError as error:
-        raise unwritable(error, root) from error
+        raise unwritable(error, workspace.root) from error
     return workspace
 
 
 def find_workspace(place: Path | None = None, override: Path | None = None) -> Workspace:
     """Find the workspace that exists for a notebook or a folder (the current one by default); make nothing."""
-    start = place or Path()
-    root = _absolute(override) if override else notebook_folder(start) / FOLDER
-    workspace = Workspace(root)
+    workspace = workspace_at(place, override)
     if not workspace.marker.is_file():
-        raise BadInput(f"j2k has kept nothing in {root}", way_out=_where_else(notebook_folder(start)))
+        nearby = _where_else(notebook_folder(place or Path()))
+        raise BadInput(f"j2k has kept nothing in {workspace.root}", way_out=nearby)
     _check_format(workspace)
     return workspace
+
+
+def workspace_at(place: Path | None = None, override: Path | None = None) -> Workspace:
+    """Say where the workspace of a notebook or a folder (the current one by default) is, or would be."""
+    return Workspace(_absolute(override) if override else notebook_folder(place or Path()) / FOLDER)
 
 
 def notebook_folder(place: Path) -> Path:
@@ -327,7 +340,7 @@ def _signature(workspace: Workspace) -> Holder:
 
 @dataclass(frozen=True)
 class Removed:
-    """What ``remove`` took away (bytes on disk) and what it left because it is not j2k's."""
+    """What ``remove`` took away (bytes on disk) and what it left: what is not j2k's, sandboxes, an exchange."""
 
     root: Path
     names: tuple[str, ...]
@@ -335,25 +348,43 @@ class Removed:
     kept: tuple[str, ...]
 
 
-def remove(workspace: Workspace) -> Removed:
-    """Remove what j2k keeps in a workspace and nothing else; a command at work there is not disturbed."""
+def remove(workspace: Workspace, *, purge: bool = True) -> Removed:
+    """Remove what j2k keeps in a workspace and nothing else; commands at work there and sandboxes stay as they are.
+
+    Without ``purge``, what pipelines left on the exchange of a cluster stays too.
+    """
     with lock(workspace, wait=False):
         entries = sorted(workspace.root.iterdir())
-        # The marker goes last: a removal that is interrupted can be taken up again.
-        ours = sorted(filter(_is_ours, entries), key=lambda entry: entry == workspace.marker)
+        keep = not purge and workspace.root / CLUSTERS in entries and workspace.exchange in entries
+        ours = _removable(workspace, entries, keep=keep)
+        kept = tuple(entry.name for entry in entries if not _is_ours(entry) or (keep and entry == workspace.exchange))
         size = sum(_size_on_disk(entry) for entry in ours)
         for entry in ours:
             _remove_tree(entry)
-    kept = tuple(entry.name for entry in entries if entry not in ours)
     if not kept and not workspace.root.is_symlink():
         workspace.root.rmdir()
-    return Removed(workspace.root, tuple(entry.name for entry in ours), size, kept)
+    return Removed(workspace.root, tuple(str(entry.relative_to(workspace.root)) for entry in ours), size, kept)
+
+
+def _removable(workspace: Workspace, entries: list[Path], *, keep: bool) -> list[Path]:
+    """Pick what is j2k's; where a sandbox is, the workspace stays, and the folder that its nodes have mounted.
+
+    ``keep``: the exchange stays with all that is in it, and that it was a cluster's.
+    """
+    # The marker goes last: a removal that is interrupted can be taken up again.
+    ours = sorted(filter(_is_ours, entries), key=lambda entry: entry == workspace.marker)
+    if workspace.root / SANDBOX not in entries and not keep:
+        return ours
+    staying = [workspace.marker, workspace.root / _IGNORE, workspace.exchange]
+    staying += [workspace.root / CLUSTERS] if keep else []
+    exchanged = [] if keep else sorted(workspace.exchange.glob("[!.]*"))
+    return [entry for entry in ours if entry not in staying] + exchanged
 
 
 def _is_ours(entry: Path) -> bool:
     if entry.name == _IGNORE:
         return entry.is_file() and entry.read_text(encoding="utf-8", errors="replace") == _IGNORE_ALL
-    return entry.name in _OURS or entry.name.startswith(_OUR_PREFIXES)
+    return entry.name in _OURS or entry.name.startswith(_TEMPORARY) or _BUG.fullmatch(entry.name) is not None
 
 
 def _remove_tree(path: Path) -> None:

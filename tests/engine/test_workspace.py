@@ -204,6 +204,11 @@ class TestRemoving:
         assert set(removed.kept) == {"diary.txt", ".gitignore"}
         assert contents(notebook.parent / ".j2k") == {"diary.txt", ".gitignore"}
 
+    @pytest.mark.parametrize("name", ["bug-report.md", "bus.sqlite.backup", "inputs.json.mine"])
+    def test_what_only_looks_like_ours_stays(self, workspace: ws.Workspace, name: str) -> None:
+        (workspace.root / name).write_text("mine")
+        assert ws.remove(workspace).kept == (name,)
+
     def test_what_links_lead_to_stays(self, notebook: Path, workspace: ws.Workspace) -> None:
         data = notebook.parent / "data"
         data.mkdir()

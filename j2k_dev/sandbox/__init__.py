@@ -1,0 +1,1 @@
+"""The sandbox: a real Kubernetes cluster, image registry and Kafka broker on this machine."""

@@ -1,0 +1,65 @@
+"""Programs from Go modules, built without C and without this machine's paths in them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from j2k_dev.sandbox.commands import Command
+from j2k_dev.sandbox.programs import program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from j2k_dev.sandbox.making import Making
+    from j2k_dev.sandbox.recipes import GoPrograms
+
+_ENVIRONMENT = {"CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false"}
+
+
+def make_go_programs(artefact: GoPrograms, making: Making) -> None:
+    """Build the programs of a module, one step each, and copy what is wanted of its source."""
+    count = len(artefact.programs)
+    for number, (name, package) in enumerate(artefact.programs.items(), 1):
+        of = f" ({number} of {count})" if count > 1 else ""
+        with making.step(f"building {name}{of} from Go modules", of=count):
+            making.run(_build(artefact, package, making, name))
+    if artefact.copies:
+        source = _source(artefact, making)
+        for file in artefact.copies["files"]:
+            shutil.copyfile(source / file, making.folder / Path(file).name)
+
+
+def _build(artefact: GoPrograms, package: str, making: Making, name: str) -> Command:
+    flags = " ".join(["-s -w", *_version_flags(artefact)])
+    return Command(
+        [program("go") or "go", "build", "-ldflags", flags, "-o", making.folder / name, package],
+        folder=making.recipes.folder / "go" / artefact.module,
+        environment=_ENVIRONMENT,
+    )
+
+
+def _version_flags(artefact: GoPrograms) -> Iterator[str]:
+    """Give the flags that tell programs their version: without them kubeadm takes itself for v1.0.0."""
+    major, minor, *_ = (*artefact.version.split("."), "", "")
+    facts = {
+        "gitVersion": f"v{artefact.version}",
+        "gitMajor": major,
+        "gitMinor": minor,
+        "gitTreeState": "clean",
+        "gitCommit": "0" * 40,
+        "buildDate": "1970-01-01T00:00:00Z",
+    }
+    for package in artefact.variables:
+        yield from (f"-X {package}.{name}={value}" for name, value in facts.items())
+
+
+def _source(artefact: GoPrograms, making: Making) -> Path:
+    """Find the source of the module that files are copied of; building its programs has fetched it."""
+    module = artefact.copies["source"]
+    folder = making.recipes.folder / "go" / artefact.module
+    listed = Command(
+        [program("go") or "go", "list", "-m", "-f", "{{.Dir}}", module], folder=folder, environment=_ENVIRONMENT
+    )
+    return Path(making.run(listed).strip())

@@ -1,0 +1,4 @@
+module j2k.local/pause
+
+go 1.24.0
+

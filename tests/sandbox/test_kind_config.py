@@ -1,0 +1,91 @@
+"""The configuration for kind: readable, and only as unusual as the node image and the machine need."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from j2k_dev.sandbox.kind_config import CNI_FILE, cni_path, conflist, kind_config, plan_nodes
+from j2k_dev.sandbox.model import EXCHANGE, Image, Images, Sandbox, Source
+
+SANDBOX = Sandbox(Path("/work/.j2k"))
+
+
+def images(source: Source) -> Images:
+    image = Image("some/image:1", "sha256:1", source)
+    return Images(image, image, image, image, "v1.34.4", Path("/bin/kind"), Path("/bin/kubectl"))
+
+
+def config(source: Source = "packages", nodes: int = 1, cgroup_version: int = 2) -> dict[str, Any]:
+    text = kind_config(SANDBOX, images(source), plan_nodes(SANDBOX, nodes), cgroup_version)
+    told = yaml.safe_load(text)
+    assert isinstance(told, dict)
+    return told
+
+
+def patches(told: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    parsed = [yaml.safe_load(patch) for patch in told["kubeadmConfigPatches"]]
+    return {patch["kind"]: patch for patch in parsed}
+
+
+def test_every_node_sees_the_exchange_folder() -> None:
+    for node in config(nodes=3)["nodes"]:
+        assert {"hostPath": "/work/.j2k/exchange", "containerPath": EXCHANGE} in node["extraMounts"]
+
+
+def test_the_api_is_on_loopback_only() -> None:
+    assert config()["networking"]["apiServerAddress"] == "127.0.0.1"
+
+
+def test_nodes_are_spread_over_zones() -> None:
+    zones = [node["labels"]["topology.kubernetes.io/zone"] for node in config(nodes=3)["nodes"]]
+    assert zones == ["a", "b", "c"]
+
+
+def test_nodes_are_named_as_kind_names_them() -> None:
+    cluster = SANDBOX.cluster
+    names = [node.name for node in plan_nodes(SANDBOX, 3)]
+    assert names == [f"{cluster}-control-plane", f"{cluster}-worker", f"{cluster}-worker2"]
+
+
+def test_no_two_nodes_give_their_pods_the_same_addresses() -> None:
+    assert len({node.pods for node in plan_nodes(SANDBOX, 5)}) == 5
+
+
+def test_the_control_plane_takes_pods_beside_workers() -> None:
+    assert patches(config(nodes=3))["InitConfiguration"]["nodeRegistration"]["taints"] == []
+    assert "InitConfiguration" not in patches(config(nodes=1))  # kind sees to it itself
+
+
+def test_the_public_node_image_keeps_its_own_network() -> None:
+    told = config("registry", nodes=2)
+    assert not told["networking"]["disableDefaultCNI"]
+    assert all(mount["containerPath"] != CNI_FILE for node in told["nodes"] for mount in node["extraMounts"])
+    assert patches(told).keys() == {"InitConfiguration"}
+
+
+def test_our_node_image_is_connected_by_us() -> None:
+    told = config("packages")
+    mount = {"hostPath": str(cni_path(SANDBOX, plan_nodes(SANDBOX, 1)[0])), "containerPath": CNI_FILE}
+    assert told["networking"]["disableDefaultCNI"]
+    assert mount in told["nodes"][0]["extraMounts"]
+    assert patches(told)["ClusterConfiguration"]["controllerManager"]["extraArgs"] == {"allocate-node-cidrs": "false"}
+
+
+@pytest.mark.parametrize(
+    ("source", "cgroup_version", "needed"), [("packages", 1, True), ("packages", 2, False), ("registry", 1, False)]
+)
+def test_the_kubelet_is_lenient_only_where_it_has_to_be(source: Source, cgroup_version: int, needed: bool) -> None:
+    gates = config(source, cgroup_version=cgroup_version).get("featureGates", {})
+    assert gates == ({"KubeletInUserNamespace": True} if needed else {})
+
+
+def test_a_nodes_pods_get_addresses_of_that_node() -> None:
+    node = plan_nodes(SANDBOX, 2)[1]
+    ptp = json.loads(conflist(node))["plugins"][0]
+    assert ptp["ipam"]["ranges"] == [[{"subnet": "10.244.1.0/24"}]]
+    assert node.pods == "10.244.1.0/24"

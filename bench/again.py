@@ -33,7 +33,7 @@ _EDIT_TAKES = "More than the last stage ran."
 
 def measure(setting: Setting) -> Result:
     """Measure both cases; each repetition does one after the other."""
-    notebook, other = (_quickstart(setting.fresh(name)) for name in ("again", "again-others"))
+    notebook, other = (quickstart(setting.fresh(name)) for name in ("again", "again-others"))
     pipeline.call(setting, "up", notebook)
     luigi = _luigi_done(setting)
     jupyter = [setting.program("jupyter"), "execute", other.name, "--output", "done"]
@@ -56,7 +56,8 @@ def measure(setting: Setting) -> Result:
     return Result("again", "`j2k up` again", _HOW, series, aims)
 
 
-def _quickstart(folder: Path) -> Path:
+def quickstart(folder: Path) -> Path:
+    """Copy the quickstart example and its data."""
     for name in ("quickstart.ipynb", "weather.csv"):
         shutil.copy(EXAMPLES / name, folder)
     return folder / "quickstart.ipynb"

@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from j2k_dev.actions.context import Context, UpOptions, cell_sources, digest, inputs_digest
+from j2k_dev.actions.context import cell_sources, digest, inputs_digest
 from j2k_dev.actions.leftovers import remove_damaged
 from j2k_dev.actions.results import files_at_end
 from j2k_dev.actions.ui import StageEvent
@@ -16,17 +16,23 @@ from j2k_dev.engine.local import LocalEngine, Places, RunRequest
 from j2k_dev.engine.workspace import read_json, write_json, write_text
 from j2k_dev.model.codec import to_plain
 from j2k_dev.model.errors import MachineryFailed, Refused
+from j2k_dev.worker.blobs import BlobDamaged
 from j2k_dev.worker.exchange import Exchange
 from j2k_dev.worker.files import manifest_to_json
+from j2k_dev.worker.memory import OOM
 from j2k_dev.worker.spec import StageSpec
+from j2k_dev.worker.sqlite_bus import remove_if_damaged
+from j2k_dev.worker.zygote import PRELOAD
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from j2k_dev.actions.context import Context
     from j2k_dev.actions.ui import Ui
     from j2k_dev.model.pipeline import Pipeline
     from j2k_dev.model.recording import Recording
-    from j2k_dev.model.run import RunSummary, StageResult
+    from j2k_dev.model.run import StageResult
     from j2k_dev.worker.events import Event
 
 # A notebook whose text holds one of these looks at who owns an array's memory; it then owns it, as in Jupyter.
@@ -47,28 +53,37 @@ class Run:
             return context
         context = dataclasses.replace(context, run=context.run or new_run(context))
         paths = context.workspace.run(context.run)
-        inputs = paths.root / "inputs.json"
+        inputs = Exchange(context.workspace.exchange).inputs(context.run)
+        inputs.parent.mkdir(parents=True, exist_ok=True)
         write_text(inputs, manifest_to_json(context.inputs.manifest))
         write_json(paths.root / PIPELINE, to_plain(pipeline))
-        specs = _specs(context, pipeline, inputs)
+        specs = stage_specs(context, pipeline)
         _adopt(context, pipeline, specs)
         ui = context.ui
         ui.stages([(stage.name, len(stage.cells)) for stage in pipeline.stages])
-        places = Places(context.workspace.bus, context.workspace.exchange, context.inputs.work, paths.logs)
-        request = RunRequest(context.run, pipeline, specs, places, {}, context.options.timeout)
         # The report's libraries are imported while the stages run, so that nobody waits for them.
         threading.Thread(target=importlib.import_module, args=("j2k_dev.report.html",), daemon=True).start()
         with ui.step(f"running {len(pipeline.stages)} stages"):
-            results = LocalEngine(context.launcher).run(request, _Progress(ui, pipeline))
+            results = _on_engine(context, pipeline, specs)
         _remember(context, pipeline, specs, results)
         return dataclasses.replace(context, results=results)
 
 
-def run(options: UpOptions, ui: Ui) -> RunSummary:
-    """Run the pipeline of a notebook and compare its results with the recording, if there is one."""
-    from j2k_dev.actions.up import up  # noqa: PLC0415 - it is the same list of actions
+def _on_engine(context: Context, pipeline: Pipeline, specs: dict[str, StageSpec]) -> tuple[StageResult, ...]:
+    progress = _Progress(context.ui, pipeline)
+    if context.engine == "kind":
+        from j2k_dev.actions.on_cluster import run_on_cluster  # noqa: PLC0415 - what it needs takes 0.5 s to import
 
-    return up(dataclasses.replace(options, fresh=False, rerun=options.fresh), ui)
+        return run_on_cluster(context, pipeline, progress)
+    paths = context.workspace.run(context.run)
+    places = Places(context.workspace.bus, context.workspace.exchange, context.inputs.work, paths.logs)
+    if remove_if_damaged(places.bus):
+        context.ui.note(f"{places.bus} was damaged and is made anew: what stages have published is kept")
+    request = RunRequest(
+        context.run, pipeline, specs, places, {}, context.options.timeout,
+        stage_module=context.launcher.stage, preload=() if context.foreign_kernel else PRELOAD,
+    )  # fmt: skip
+    return LocalEngine(context.launcher).run(request, progress)
 
 
 def new_run(context: Context) -> str:
@@ -76,7 +91,8 @@ def new_run(context: Context) -> str:
     request = request_of(context)
     for name in () if context.anew else context.workspace.run_names():
         paths = context.workspace.run(name)
-        if read_json(paths.root / REQUEST) == request and not paths.summary.exists():
+        cut_off = read_json(paths.root / REQUEST) == request and not paths.summary.exists()
+        if cut_off and all(_is_whole(context, result) for result in _results(context, name)):
             context.ui.note(f"going on with the run {name}, which was cut off")
             return name
     name = run_name(request["key"])
@@ -107,7 +123,7 @@ def run_key(context: Context) -> str:
     assert pipeline is not None
     assert context.recording is not None
     stages = [[stage.name, stage.cells, stage.pruned] for stage in pipeline.stages]
-    return digest(pipeline.recording, run_of(context, context.recording), stages)
+    return digest(context.engine, pipeline.recording, run_of(context, context.recording), stages)
 
 
 def failure_of(context: Context) -> Refused | MachineryFailed | None:
@@ -117,16 +133,32 @@ def failure_of(context: Context) -> Refused | MachineryFailed | None:
         return None
     if last.refused:
         return Refused(f"stage {last.stage}: {last.failure}", "let the cells that share it be one stage")
-    if count := remove_damaged(context.workspace):
-        return MachineryFailed(
-            f"{count} files in {context.workspace.exchange} were damaged, by which stage {last.stage} failed",
-            "they have been removed; run the same command again, which makes them anew",
-            last.failure,
-        )
-    return MachineryFailed(f"stage {last.stage}: {last.failure}", "run the same command again")
+    if remove_damaged(context.workspace) or not _has_all(context):
+        return BlobDamaged(f"stage {last.stage}: {last.failure}", "run the same command again with --fresh")
+    killed_for_memory = OOM in last.failure
+    way_out = f"give it more: --memory {last.stage}=SIZE" if killed_for_memory else "run the same command again"
+    return MachineryFailed(f"stage {last.stage}: {last.failure}", way_out)
 
 
-def _specs(context: Context, pipeline: Pipeline, inputs: Path) -> dict[str, StageSpec]:
+def _has_all(context: Context) -> bool:
+    """Tell whether all is there that the stages of a run started from."""
+    inputs = (entry for entry in context.inputs.manifest.values() if entry.kind == "file")
+    return all(context.store.has(entry.content, entry.size) for entry in inputs) and all(
+        _is_whole(context, result) for result in context.results if result.failure is None
+    )
+
+
+def _results(context: Context, run: str) -> Iterator[StageResult]:
+    """Read what the stages of a run have published."""
+    assert context.pipeline is not None
+    exchange = Exchange(context.workspace.exchange)
+    for stage in context.pipeline.stages:
+        if (result := exchange.read(run, stage.name)) is not None:
+            yield result
+
+
+def stage_specs(context: Context, pipeline: Pipeline) -> dict[str, StageSpec]:
+    """Say what each worker has to know of its stage."""
     sources = {cell.index: cell for cell in cell_sources(context.notebook)}
     text = "\n".join(cell.source for cell in sources.values())
     assert context.recording is not None
@@ -136,10 +168,10 @@ def _specs(context: Context, pipeline: Pipeline, inputs: Path) -> dict[str, Stag
             cells=tuple(sources[index] for index in stage.cells if index in sources),
             exchange=str(context.workspace.exchange),
             work=str(context.inputs.work),
-            inputs=str(inputs),
             last=stage is pipeline.stages[-1],
             changes=context.recording.changes,
             copy=any(word in text for word in _OWNERSHIP),
+            kernel=context.foreign_kernel,
         )
         for stage in pipeline.stages
     }
@@ -173,7 +205,7 @@ def _keys(context: Context, pipeline: Pipeline, specs: dict[str, StageSpec]) -> 
     interpreter = context.interpreter
     assert context.recording is not None
     inputs = inputs_digest(context.inputs, context.notebook, context.recording.scope)
-    before = digest(context.launcher.support.name, interpreter.executable, interpreter.packages, inputs)
+    before = digest(context.engine, context.launcher.support.name, interpreter.executable, interpreter.packages, inputs)
     keys = []
     for stage in pipeline.stages:
         spec = specs[stage.name]
@@ -207,22 +239,20 @@ def _published(context: Context, exchange: Exchange, known: Path) -> StageResult
 
 def _is_whole(context: Context, result: StageResult) -> bool:
     """Tell whether all is there that the next stage and the results are made of; readers check what is in it."""
-    from j2k_dev.worker.blobs import BlobDamaged  # noqa: PLC0415 - only where something is taken over
-    from j2k_dev.worker.snapshot import Restorer  # noqa: PLC0415 - see above
+    from j2k_dev.worker.snapshot import Restorer  # noqa: PLC0415 - only where something is taken over
 
-    if result.files is None or not context.store.has(result.files):
+    if result.files is None:
         return False
-    files = files_at_end(context, result.files).values()
-    if not all(context.store.has(entry.content) for entry in files if entry.kind == "file"):
-        return False
-    if result.snapshot is None:
-        return True
     try:
-        header = Restorer(context.workspace.exchange / "snapshots" / result.snapshot, context.store).header
+        files = files_at_end(context, result.files).values()
+        blobs = [(entry.content, entry.size) for entry in files if entry.kind == "file"]
+        if result.snapshot is not None:
+            header = Restorer(context.workspace.exchange / "snapshots" / result.snapshot, context.store).header
+            blobs += [(sha256, size) for sha256, size, *_ in header.blobs]
     except BlobDamaged as error:
         context.ui.note(f"{error}: the stage runs again")
         return False
-    return all(context.store.has(sha256) for sha256, *_ in header.blobs)
+    return all(context.store.has(*blob) for blob in blobs)
 
 
 def _remember(

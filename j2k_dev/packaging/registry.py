@@ -1,0 +1,120 @@
+"""Pushing images to a registry (OCI distribution specification 1.1); what is there already is not sent again."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin
+
+import requests
+
+from j2k_dev.model.errors import MachineryFailed
+from j2k_dev.packaging.oci import MANIFEST, digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from j2k_dev.packaging.layer import Layer
+    from j2k_dev.packaging.oci import Image
+
+_CONNECT_SECONDS = 5.0
+_ANSWER_SECONDS = 300.0
+_LOCAL = ("localhost", "127.0.0.1", "[::1]")
+_OK, _CREATED, _ACCEPTED, _UNAUTHORISED, _FORBIDDEN, _NOT_FOUND = 200, 201, 202, 401, 403, 404
+
+
+@dataclass(frozen=True)
+class Registry:
+    """A registry by its address, ``localhost:5001``; plain HTTP on this machine, HTTPS elsewhere."""
+
+    address: str
+
+    def push(self, image: Image, repository: str, tag: str) -> str:
+        """Push an image unless it is there, and return the reference that names exactly this one."""
+        reference = f"{self.address}/{repository}@{image.digest}"
+        with self._session() as session:
+            if session.has(f"{repository}/manifests/{image.digest}"):
+                return reference
+            for layer in image.layers:
+                session.push_layer(repository, layer)
+            session.push_blob(repository, digest_of(image.config), image.config)
+            session.put_manifest(repository, tag, image.manifest)
+        return reference
+
+    @contextmanager
+    def _session(self) -> Iterator[_Session]:
+        scheme = "http" if self.address.rsplit(":", 1)[0] in _LOCAL else "https"
+        with requests.Session() as session:
+            try:
+                yield _Session(session, f"{scheme}://{self.address}/v2/")
+            except (requests.RequestException, OSError) as error:
+                raise MachineryFailed(
+                    f"the registry {self.address} can't be used: {error}",
+                    f"see whether it answers: curl {scheme}://{self.address}/v2/",
+                ) from error
+
+
+class _Session:
+    """One conversation with a registry."""
+
+    def __init__(self, session: requests.Session, base: str) -> None:
+        self._session = session
+        self._base = base
+
+    def has(self, place: str) -> bool:
+        """Ask whether something is there."""
+        answer = self._ask("HEAD", urljoin(self._base, place), (_OK, _NOT_FOUND), headers={"Accept": MANIFEST})
+        return answer.status_code == _OK
+
+    def push_layer(self, repository: str, layer: Layer) -> None:
+        """Push a layer from disk."""
+        if not self.has(f"{repository}/blobs/{layer.digest}"):
+            with layer.file.open("rb") as file:
+                self._upload(repository, layer.digest, file)
+
+    def push_blob(self, repository: str, digest: str, data: bytes) -> None:
+        """Push some bytes."""
+        if not self.has(f"{repository}/blobs/{digest}"):
+            self._upload(repository, digest, data)
+
+    def put_manifest(self, repository: str, tag: str, manifest: bytes) -> None:
+        """Push a manifest, which makes an image of what was pushed before."""
+        address = urljoin(self._base, f"{repository}/manifests/{tag}")
+        self._ask("PUT", address, (_CREATED,), data=manifest, headers={"Content-Type": MANIFEST})
+
+    def _upload(self, repository: str, digest: str, data: bytes | BinaryIO) -> None:
+        begun = self._ask("POST", urljoin(self._base, f"{repository}/blobs/uploads/"), (_ACCEPTED,))
+        place = urljoin(begun.url, begun.headers["Location"])
+        address = f"{place}{'&' if '?' in place else '?'}digest={digest}"
+        self._ask("PUT", address, (_CREATED,), data=data, headers={"Content-Type": "application/octet-stream"})
+
+    def _ask(
+        self,
+        method: str,
+        address: str,
+        expected: tuple[int, ...],
+        *,
+        data: bytes | BinaryIO | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> requests.Response:
+        answer = self._session.request(
+            method, address, data=data, headers=headers, timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS)
+        )
+        if answer.status_code not in expected:
+            raise _refused(answer, method, address)
+        return answer
+
+
+def _refused(answer: requests.Response, method: str, address: str) -> MachineryFailed:
+    if answer.status_code in (_UNAUTHORISED, _FORBIDDEN):
+        return MachineryFailed(
+            f"the registry wants to know who pushes: {answer.status_code} for {address}",
+            "load the image into a Docker engine (j2k build without --registry) and use docker login and docker push",
+        )
+    return MachineryFailed(
+        f"the registry answered {answer.status_code} to {method} {address}",
+        "see its log (docker logs), and whether its disk is full",
+        answer.text[:2000],
+    )

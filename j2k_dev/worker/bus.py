@@ -1,6 +1,6 @@
 """The bus: small messages between stages, and exactly what every implementation of it can do atomically.
 
-The embedded one is ``sqlite_bus``; ``kafka_bus`` is the cluster's, with one transaction per ``forward``.
+The embedded one is ``sqlite_bus``; ``kafka.bus`` is the cluster's, with one transaction per ``forward``.
 """
 
 from __future__ import annotations
@@ -46,6 +46,11 @@ class Topics:
     def stage(self, name: str) -> str:
         """Name the topic whose messages start this stage."""
         return f"{_valid(self.scope)}.stage.{_valid(name)}"
+
+    @property
+    def prefix(self) -> str:
+        """Say what the names of all these topics begin with."""
+        return f"{_valid(self.scope)}."
 
     @property
     def results(self) -> str:

@@ -6,41 +6,28 @@ import importlib.util
 import os
 import platform
 import shutil
-import subprocess
 import sys
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
+from j2k_dev.cli.checks_sandbox import sandbox_findings
+from j2k_dev.cli.finding import Finding, tried
 from j2k_dev.engine.interpreter import choose, probe
 from j2k_dev.engine.support import cache_folder, support_folder
-from j2k_dev.model.errors import J2kError
 from j2k_dev.report.units import human_bytes
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 _ROOM = 1_000_000_000
-_DOCKER_SECONDS = 10.0
-
-
-State = Literal["ok", "missing", "absent"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at: ``missing`` is needed by the local engine, ``absent`` is not."""
-
-    name: str
-    state: State
-    told: str
-    way_out: str = ""
 
 
 def examine(workspace: Path | None = None) -> tuple[Finding, ...]:
     """Look at everything; a check that fails does not keep the others from being done."""
     place = workspace or Path.cwd()
-    found = (_system(), _interpreter(), _cache(), _writable(place), _room(place), _docker(), _reprozip(), _tracing())
+    checks = (_system, _interpreter, _cache, lambda: _writable(place), lambda: _room(place), _reprozip, _tracing)
+    # Side by side: most of the time goes into waiting for programs that are asked.
+    with ThreadPoolExecutor() as pool:
+        beside = pool.submit(sandbox_findings)
+        found = [finding.result() for finding in [pool.submit(check) for check in checks]] + beside.result()
     return tuple(replace(finding, way_out="") if finding.state == "ok" else finding for finding in found)
 
 
@@ -57,18 +44,11 @@ def _interpreter() -> Finding:
         versions = {name.lower(): version for name, version in found.packages.items()}
         return f"ipykernel {versions.get('ipykernel', '?')}, IPython {versions.get('ipython', '?')}: {found.executable}"
 
-    return _tried("notebooks' Python", ask)
+    return tried("notebooks' Python", "missing", ask)
 
 
 def _cache() -> Finding:
-    return _tried("cache", lambda: f"{support_folder()} (all of it below {cache_folder()})")
-
-
-def _tried(name: str, check: Callable[[], str]) -> Finding:
-    try:
-        return Finding(name, "ok", check())
-    except J2kError as error:
-        return Finding(name, "missing", error.message, error.way_out)
+    return tried("cache", "missing", lambda: f"{support_folder()} (all of it below {cache_folder()})")
 
 
 def _writable(place: Path) -> Finding:
@@ -85,25 +65,6 @@ def _room(place: Path) -> Finding:
     free = shutil.disk_usage(existing).free
     way_out = "make room, or use another disk: --workspace DIR (j2k down removes what j2k keeps)"
     return Finding("disk", "ok" if free >= _ROOM else "absent", f"{human_bytes(free)} free at {existing}", way_out)
-
-
-def _docker() -> Finding:
-    way_out = "the local engine needs none; for containers see https://docs.docker.com/engine/install/"
-    try:
-        asked = subprocess.run(
-            ["docker", "version", "--format", "{{.Server.Version}}"],
-            capture_output=True,
-            text=True,
-            timeout=_DOCKER_SECONDS,
-            check=False,
-        )
-    except FileNotFoundError:
-        return Finding("Docker", "absent", "not installed", way_out)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return Finding("Docker", "absent", f"does not answer: {error}", way_out)
-    if asked.returncode:
-        return Finding("Docker", "absent", f"no engine answers: {asked.stderr.strip()[-200:]}", way_out)
-    return Finding("Docker", "ok", f"engine {asked.stdout.strip()}")
 
 
 def _reprozip() -> Finding:

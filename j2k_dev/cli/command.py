@@ -33,8 +33,26 @@ def add(app: typer.Typer, body: Body, names: str, examples: tuple[str, ...]) -> 
     signature = _signature(names.split())
     command.__signature__ = signature  # type: ignore[attr-defined]  # functions take any attribute
     command.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
-    name = body.__name__.rstrip("_")
-    app.command(name, epilog=_epilog(name, examples))(command)
+    name = body.__name__.rstrip("_").replace("_", "-")
+    app.command(name, epilog=_epilog(_path(app, name), examples))(command)
+
+
+def add_group(app: typer.Typer, name: str, told: str) -> typer.Typer:
+    """Add a group of commands and return it, for ``add``; called without a command, it shows its help."""
+    group = typer.Typer(name=name, invoke_without_command=True, help=told)
+
+    def show(ctx: typer.Context) -> None:
+        if ctx.invoked_subcommand is None:
+            typer.echo(ctx.get_help())
+
+    group.callback(help=told)(show)
+    app.add_typer(group)
+    return group
+
+
+def _path(app: typer.Typer, name: str) -> str:
+    """Return what is typed to call a command of this app, or of a group in it."""
+    return f"j2k {name}" if app.info.name == "j2k" else f"j2k {app.info.name} {name}"
 
 
 def _signature(names: list[str]) -> inspect.Signature:
@@ -52,6 +70,6 @@ def _signature(names: list[str]) -> inspect.Signature:
     return inspect.Signature([context, *parameters])
 
 
-def _epilog(name: str, examples: tuple[str, ...]) -> str:
-    lines = (f"[cyan]j2k {name} {example}".rstrip() + "[/cyan]" for example in examples)
+def _epilog(path: str, examples: tuple[str, ...]) -> str:
+    lines = (f"[cyan]{path} {example}".rstrip() + "[/cyan]" for example in examples)
     return "\n\n".join(["[bold]Examples[/bold]", *lines])

@@ -5,33 +5,58 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from j2k_dev.cli.cluster import remove_deployments
 from j2k_dev.cli.command import add
-from j2k_dev.engine.workspace import remove
+from j2k_dev.engine.workspace import EXCHANGE, SANDBOX, remove
 
 if TYPE_CHECKING:
     import typer
 
     from j2k_dev.cli.session import Session
+    from j2k_dev.engine.workspace import Removed
+    from j2k_dev.sandbox.down import TakenDown
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    add(app, down, "place", ("", "analysis.ipynb"))
+    add(app, down, "place with_sandbox purge", ("", "analysis.ipynb", "--sandbox --purge"))
     add(app, doctor, "", ("", "--json"))
 
 
-def down(session: Session, values: dict[str, Any]) -> int:  # noqa: ARG001 - the place is in the session
-    """Remove what j2k keeps for the notebooks of a folder: recordings, runs and their results, nothing else."""
-    removed = remove(session.workspace())
+def down(session: Session, values: dict[str, Any]) -> int:
+    """Remove what j2k keeps for the notebooks of a folder: recordings, runs, what is on a cluster, nothing else."""
+    workspace = session.workspace()
+    sandboxes = _remove_sandboxes(session) if values["with_sandbox"] else {}
+    namespaces = remove_deployments(session, workspace)
+    removed = remove(workspace, purge=values["purge"])
     if session.as_json:
-        session.emit(dataclasses.asdict(removed) | {"root": str(removed.root)})
+        taken_down = {cluster: dataclasses.asdict(what) for cluster, what in sandboxes.items()}
+        also = {"root": str(removed.root), "sandboxes": taken_down, "namespaces": namespaces}
+        session.emit(dataclasses.asdict(removed) | also)
         return 0
+    for namespace in namespaces:
+        session.say(f"removed from the cluster: namespace {namespace}, its volume object and topics")
+    _say_removed(session, removed)
+    return 0
+
+
+def _remove_sandboxes(session: Session) -> dict[str, TakenDown]:
+    from j2k_dev.actions import sandbox  # noqa: PLC0415 - help and completion do not need it
+
+    return sandbox.down(session.place, session.override, "", sandbox.TakeDown(every=True), session.ui)
+
+
+def _say_removed(session: Session, removed: Removed) -> None:
     from j2k_dev.report.units import human_bytes  # noqa: PLC0415 - help and completion do not need it
 
     session.say(f"removed from {removed.root}: {', '.join(removed.names)} ({human_bytes(removed.bytes)})")
-    if removed.kept:
-        session.say(f"kept, because it is not j2k's: {', '.join(removed.kept)}")
-    return 0
+    others = [name for name in removed.kept if name not in (SANDBOX, EXCHANGE)]
+    if others:
+        session.say(f"kept, because it is not j2k's: {', '.join(others)}")
+    if EXCHANGE in removed.kept:
+        session.say("kept: what pipelines left on the cluster's volume (exchange); j2k down --purge removes it too")
+    if SANDBOX in removed.kept:
+        session.say("kept: the sandbox; j2k down --sandbox removes it too")
 
 
 def doctor(session: Session, values: dict[str, Any]) -> int:  # noqa: ARG001 - it takes none

@@ -9,6 +9,7 @@ import threading
 import webbrowser
 from typing import TYPE_CHECKING, Any
 
+from j2k_dev.cli.cluster import placed_run, plain_deployments, show_deployments
 from j2k_dev.cli.command import add
 from j2k_dev.cli.make import results
 from j2k_dev.engine.workspace import Workspace, holder, read_json
@@ -58,6 +59,7 @@ def status(session: Session, values: dict[str, Any]) -> int:  # noqa: ARG001 - t
         session.say(f"earlier: {summary.run}  {summary.verdict}")
     if not names:
         session.say(f"nothing has run in {workspace.root} yet")
+    show_deployments(session, workspace)
     return 0
 
 
@@ -70,6 +72,12 @@ def logs(session: Session, values: dict[str, Any]) -> int:
     if session.as_json:
         texts = {file.stem: _text(file) for file in _logs(paths, values["stage"])}
         session.emit({"run": paths.root.name, "logs": texts})
+        return 0
+    placed = placed_run(workspace, paths) if values["follow"] and holder(workspace) else None
+    if placed is not None:  # the files are written when the run ends
+        from j2k_dev.actions.cluster_logs import follow_logs  # noqa: PLC0415 - only where there is a cluster
+
+        follow_logs(paths, placed, values["stage"], session.write, lambda: holder(workspace) is None)
         return 0
     if not _logs(paths, values["stage"]) and not values["follow"]:
         session.stderr.print(f"run {paths.root.name} has no logs yet", markup=False)
@@ -106,6 +114,7 @@ def _status_document(
         "at_work": dataclasses.asdict(busy) if busy else None,
         "runs": runs,
         "runs_kept": len(names),
+        "deployments": plain_deployments(workspace),
         "latest": next((read_json(workspace.run(name).summary) for name, summary in summaries if summary), None),
     }
 

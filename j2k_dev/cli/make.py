@@ -16,6 +16,7 @@ from j2k_dev.model.codec import to_plain
 from j2k_dev.model.errors import NotebookRaised
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import typer
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
     from j2k_dev.model.recording import Recording
     from j2k_dev.model.run import RunSummary
 
-_UP = "notebook engine split parameters out python trace timeout data verify fresh"
+_UP = "notebook engine split parameters out python trace timeout data verify fresh replicas memory"
 _RECORD = "notebook parameters python trace timeout data fresh"
 _PLAN = "notebook split form page parameters python trace timeout data fresh"
-_RUN = "notebook engine split parameters out python timeout data verify fresh"
+_RUN = "notebook engine split parameters out python timeout data verify fresh replicas memory"
 _VERIFY = "notebook parameters python timeout data"
 
 
@@ -46,21 +47,21 @@ def up(session: Session, values: dict[str, Any]) -> int:
     """Record the notebook, split it into stages, run them, and compare the results with the notebook's own."""
     from j2k_dev.actions.up import up as action  # noqa: PLC0415 - see the module
 
-    return _show_run(session, action(_options(session, values), session.ui))
+    return _show_run(session, action(up_options(session, values), session.ui))
 
 
 def record(session: Session, values: dict[str, Any]) -> int:
     """Run the whole notebook once, in order, in a fresh interpreter, and keep what it did."""
     from j2k_dev.actions.record import record as action  # noqa: PLC0415 - see the module
 
-    return _show_recording(session, action(_options(session, values), session.ui))
+    return _show_recording(session, action(up_options(session, values), session.ui))
 
 
 def plan(session: Session, values: dict[str, Any]) -> int:
     """Show the stages, what crosses each boundary, how big it is, and why the boundary is where it is."""
     from j2k_dev.actions.plan import plan as action  # noqa: PLC0415 - see the module
 
-    pipeline, recording = action(_options(session, values), session.ui)
+    pipeline, recording = action(up_options(session, values), session.ui)
     form = Format.json if session.as_json else values["form"]
     _show_plan(session, form, values["page"], pipeline, recording)
     return 0
@@ -68,16 +69,16 @@ def plan(session: Session, values: dict[str, Any]) -> int:
 
 def run(session: Session, values: dict[str, Any]) -> int:
     """Run the pipeline, every stage in a process of its own; a run that was cut off goes on where it was."""
-    from j2k_dev.actions.run import run as action  # noqa: PLC0415 - see the module
+    from j2k_dev.actions.up import run as action  # noqa: PLC0415 - see the module
 
-    return _show_run(session, action(_options(session, values), session.ui))
+    return _show_run(session, action(up_options(session, values), session.ui))
 
 
 def verify(session: Session, values: dict[str, Any]) -> int:
     """Compare the latest run with the recording, cell by cell; what differs is recorded once more to be sure."""
     from j2k_dev.actions.verify import verify as action  # noqa: PLC0415 - see the module
 
-    return _show_run(session, action(_options(session, values | {"verify": True}), session.ui))
+    return _show_run(session, action(up_options(session, values | {"verify": True}), session.ui))
 
 
 def exit_code(summary: RunSummary) -> int:
@@ -93,7 +94,7 @@ def results(paths: RunPaths) -> dict[str, Path]:
     return {what: path for what, path in named.items() if path.is_file() or (path.is_dir() and any(path.iterdir()))}
 
 
-def _options(session: Session, values: dict[str, Any]) -> UpOptions:
+def up_options(session: Session, values: dict[str, Any]) -> UpOptions:
     """Make the action's options: what a command does not take has its default."""
     from j2k_dev.actions.up import UpOptions  # noqa: PLC0415 - see the module
     from j2k_dev.notebook.source import parse_parameters  # noqa: PLC0415 - see the module
@@ -111,7 +112,17 @@ def _options(session: Session, values: dict[str, Any]) -> UpOptions:
         data=tuple(values.get("data") or ()),
         verify=values.get("verify", False),
         fresh=values.get("fresh", False),
+        replicas=values.get("replicas", 1),
+        memory=_memory(values.get("memory") or ()),
     )
+
+
+def _memory(texts: Sequence[str]) -> dict[str, int]:
+    if not texts:
+        return {}
+    from j2k_dev.deploy.memory import parse_memory  # noqa: PLC0415 - see the module
+
+    return parse_memory(texts)
 
 
 # --- what people and programs see -------------------------------------------------------------------------------------

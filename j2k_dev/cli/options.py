@@ -43,6 +43,27 @@ class Format(StrEnum):
     html = "html"
 
 
+class ImageSource(StrEnum):
+    """Where the sandbox's images come from."""
+
+    auto = "auto"
+    registry = "registry"
+    packages = "packages"
+
+
+class Package(StrEnum):
+    """What an environment image is made from."""
+
+    trace = "trace"
+    pip = "pip"
+
+
+class Export(StrEnum):
+    """Other forms of a traced environment."""
+
+    rpz = "rpz"
+
+
 # Parameter name → annotation and default. A command names the ones it takes.
 OPTIONS: dict[str, tuple[Any, Any]] = {
     "engine": (
@@ -95,6 +116,84 @@ OPTIONS: dict[str, tuple[Any, Any]] = {
     ),
 }
 
+# The sandbox's.
+OPTIONS |= {
+    "images": (
+        Annotated[
+            ImageSource,
+            typer.Option(help="Where images come from; auto takes those that are there, else asks the registry."),
+        ],
+        ImageSource.auto,
+    ),
+    "nodes": (
+        Annotated[
+            int | None,
+            typer.Option(help="How many nodes, each in a zone of its own; 1, or as many as there are.", min=1, max=9),
+        ],
+        None,
+    ),
+    "name": (Annotated[str, typer.Option(help="A second sandbox beside the first.", metavar="NAME")], ""),
+    "kubeconfig": (
+        Annotated[bool, typer.Option("--kubeconfig", help="Add the cluster to your own kubeconfig too.")],
+        False,
+    ),
+    "retain": (Annotated[bool, typer.Option("--retain", help="Keep what a failed start left, to look at.")], False),
+    "every": (Annotated[bool, typer.Option("--all", help="All sandboxes of this workspace.")], False),
+    "stop": (Annotated[bool, typer.Option("--stop", help="Stop the engine that this command started.")], False),
+    "data_root": (
+        Annotated[
+            Path | None,
+            typer.Option(help="Where the engine keeps images and containers, if it is started.", metavar="DIR"),
+        ],
+        None,
+    ),
+    "with_sandbox": (
+        Annotated[bool, typer.Option("--sandbox", help="Remove the workspace's sandboxes too.")],
+        False,
+    ),
+}
+
+# The pods'.
+OPTIONS |= {
+    "replicas": (
+        Annotated[int, typer.Option(help="How many pods each stage has on a cluster.", min=1, max=3)],
+        1,
+    ),
+    "memory": (
+        Annotated[
+            list[str] | None,
+            typer.Option(help="Memory of a stage's pods, or of all; repeatable.", metavar="[STAGE=]SIZE"),
+        ],
+        None,
+    ),
+    "purge": (
+        Annotated[bool, typer.Option("--purge", help="Remove what pipelines left on a cluster's volume too.")],
+        False,
+    ),
+}
+
+# The images'.
+OPTIONS |= {
+    "package": (
+        Annotated[
+            Package, typer.Option(help="What goes in: what ReproZip traced, or the imported packages from the index.")
+        ],
+        Package.trace,
+    ),
+    "review": (Annotated[bool, typer.Option("--review", help="Edit the list of what goes in ($EDITOR).")], False),
+    "export": (
+        Annotated[Export | None, typer.Option(help="Write ReproZip's own pack, too, beside the notebook.")],
+        None,
+    ),
+    "registry": (
+        Annotated[
+            str | None,
+            typer.Option(help="Push to this registry, not to the sandbox's.", metavar="HOST:PORT"),
+        ],
+        None,
+    ),
+}
+
 ARGUMENTS: dict[str, tuple[Any, Any]] = {
     "notebook": (Annotated[Path, typer.Argument(help="The notebook, an .ipynb file.", metavar="NOTEBOOK")], ...),
     "place": (
@@ -104,6 +203,11 @@ ARGUMENTS: dict[str, tuple[Any, Any]] = {
         None,
     ),
     "stage": (Annotated[str | None, typer.Argument(help="One stage only.", metavar="[STAGE]")], None),
+    "service": (
+        Annotated[str, typer.Argument(help="A service: its name, the stage's, or the stage's number.")],
+        ...,
+    ),
+    "path": (Annotated[str, typer.Argument(help="What to ask it for.", metavar="[PATH]")], "/healthz"),
 }
 
 COMMON: dict[str, tuple[Any, Any]] = {

@@ -55,13 +55,21 @@ class TestDoctor:
         (folder / "file").touch()
         monkeypatch.setenv("J2K_CACHE", str(folder / "file"))
         monkeypatch.setenv("PATH", str(folder))
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{folder}/none.sock")
         told = j2k("doctor", "--json", "--workspace", str(folder / "file" / "below"))
         document = json.loads(told.stdout)
         assert told.returncode == document["exit_code"] == 5
         assert document["local_engine"] is False
         states = {check["name"]: check["state"] for check in document["checks"]}
         assert (states["cache"], states["workspace"], states["Docker"]) == ("missing", "missing", "absent")
+        assert (states["docker command"], states["building images"]) == ("absent", "absent")
         assert all(bool(check["way_out"]) == (check["state"] != "ok") for check in document["checks"])
+
+    def test_what_the_sandbox_stands_on_is_looked_at_too(self, j2k: J2k) -> None:
+        checks = {check["name"]: check for check in json.loads(j2k("doctor", "--json").stdout)["checks"]}
+        assert {"Docker", "docker command", "cgroups", "cluster tools", "inotify", "building images"} < checks.keys()
+        assert checks["cgroups"]["told"] in {"version 1", "version 2"}
+        assert "GB free for" in checks["room for images"]["told"]
 
 
 @pytest.mark.e2e

@@ -26,7 +26,7 @@ class TestUsage:
     def test_help_names_every_command(self, j2k: J2k, arguments: list[str]) -> None:
         told = j2k(*arguments)
         assert told.returncode == 0
-        commands = ("up", "record", "plan", "run", "verify", "status", "logs", "open", "down", "doctor")
+        commands = ("up", "record", "plan", "run", "verify", "status", "logs", "open", "down", "doctor", "sandbox")
         assert all(f" {command} " in told.stdout for command in commands)
 
     @pytest.mark.parametrize(

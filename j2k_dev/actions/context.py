@@ -6,23 +6,23 @@ import contextlib
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from j2k_dev.actions.leftovers import sweep
+from j2k_dev.actions.leftovers import remove_damaged, sweep
 from j2k_dev.engine.interpreter import Launcher, choose, launcher, probe
 from j2k_dev.engine.support import support_folder
 from j2k_dev.engine.workdir import Inputs, prepare_inputs
 from j2k_dev.engine.workspace import Workspace, lock, open_workspace
-from j2k_dev.model.errors import BadInput, Refused
+from j2k_dev.model.errors import BadInput
 from j2k_dev.notebook.reader import read_notebook
 from j2k_dev.notebook.source import PARAMETERS_TAG, NotebookFile, inject_parameters
-from j2k_dev.worker.blobs import BlobStore
+from j2k_dev.worker.blobs import BlobDamaged, BlobStore
 from j2k_dev.worker.files import watch_originals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from j2k_dev.actions.ui import Ui
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from j2k_dev.model.run import RunSummary, StageResult
     from j2k_dev.worker.spec import CellSource
 
+T = TypeVar("T")
 SPLITS = ("auto", "tags", "headings", "cells")
 ENGINES = ("auto", "local", "kind")
 
@@ -39,7 +40,8 @@ ENGINES = ("auto", "local", "kind")
 class UpOptions:
     """What the command line was asked for; ``timeout`` in seconds per cell.
 
-    ``fresh`` makes everything anew, ``rerun`` only the stages.
+    ``fresh`` makes everything anew, ``rerun`` only the stages. ``replicas`` and ``memory`` (bytes by stage, "" for all)
+    are for pods.
     """
 
     notebook: Path
@@ -55,6 +57,8 @@ class UpOptions:
     verify: bool = False
     fresh: bool = False
     rerun: bool = False
+    replicas: int = 1
+    memory: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,8 +99,19 @@ class Context:
 
     @property
     def trace(self) -> str:
-        """Return how file access is traced: the local engine needs no more than Python's own audit events."""
-        return self.options.trace or "audit"
+        """Return how file access is traced: images are made from ReproZip's trace, else audit events are enough."""
+        asked = self.options.trace or ("reprozip" if self.engine == "kind" else "audit")
+        return "none" if asked == "audit" and self.foreign_kernel else asked
+
+    @property
+    def engine(self) -> str:
+        """Name the engine that runs the stages."""
+        return "kind" if self.options.engine == "kind" else "local"
+
+    @property
+    def foreign_kernel(self) -> str:
+        """Return the name of the kernel where it is not Python, else nothing."""
+        return self.interpreter.kernel if self.interpreter.language != "python" else ""
 
     def recording_key(self, notebook: NotebookFile) -> str:
         """Return what a recording of ``notebook`` is kept under: all that it depends on, except for files."""
@@ -104,6 +119,21 @@ class Context:
             self.launcher.support.name, notebook.sha256, self.interpreter.executable, self.interpreter.version,
             self.interpreter.packages, self.trace,
         )  # fmt: skip
+
+
+def with_notebook(options: UpOptions, ui: Ui, action: Callable[[Context], T]) -> T:
+    """Do something with a notebook, alone in its workspace, with the folder taken in as it is then.
+
+    Where something that j2k keeps proves damaged, it is removed, and all that is missing then is made anew, once.
+    """
+    with opened(options, ui) as context:
+        try:
+            return action(context)
+        except BlobDamaged as damaged:
+            remove_damaged(context.workspace)
+            ui.note(f"{damaged.message}: what is damaged was removed and is made anew")
+    with opened(options, ui) as context:
+        return action(context)
 
 
 @contextlib.contextmanager
@@ -114,8 +144,9 @@ def opened(options: UpOptions, ui: Ui) -> Iterator[Context]:
     """
     _check(options)
     original = read_notebook(options.notebook)
-    notebook = inject_parameters(original, options.parameters)
     choice = choose(original.kernel, original.language, options.python)
+    original = replace(original, language=choice.language)  # where the notebook does not say, its kernel does
+    notebook = inject_parameters(original, options.parameters)
     interpreter = probe(choice)
     start = launcher(choice, interpreter, support_folder())
     workspace = open_workspace(options.notebook, options.workspace)
@@ -147,8 +178,6 @@ def _check(options: UpOptions) -> None:
         problems.append(f"--out {options.out}: a file, and a folder is needed")
     if problems:
         raise BadInput("; ".join(problems), "see j2k up --help")
-    if options.engine == "kind":
-        raise Refused("the kind engine is not part of this version", "use --engine local")
 
 
 def inputs_digest(inputs: Inputs, notebook: NotebookFile, scope: InputScope) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from j2k_dev.model.errors import J2kError
 from j2k_dev.model.run import Message, StageResult
-from j2k_dev.worker import events, processes
+from j2k_dev.worker import events, memory, processes
 from j2k_dev.worker.attempt import BEAT_SECONDS, Blocked, Broken, Lost, Outcome, Published, Watch
 from j2k_dev.worker.bus import Bus, Delivery, LeaseLost, TopicNames
 from j2k_dev.worker.child import Child, StageProgram, outcome_of
@@ -159,6 +159,7 @@ class Worker:
         message = replace(message, attempt=self._claim(message))
         report = self._reporter(message.run, message.attempt)
         child = self._child or self._prepare()
+        kills = memory.kills()
         child.start(message)
         report("taken", {})
         report("started", {"process": child.process})
@@ -168,6 +169,7 @@ class Worker:
         outcome = watch.until_the_end()
         # Ending a process takes a while; what follows need not wait for one that can do nothing more.
         how = "" if isinstance(outcome, Published) and child.leaves_nobody() else self._end_child()
+        how = memory.explained(how, kills)
         return self._conclude(delivery, message, self._heard_last(outcome, message, how), report)
 
     def _claim(self, message: Message) -> int:
@@ -291,7 +293,8 @@ def describe_losses(losses: Sequence[events.Loss]) -> str:
     text = f"its process was lost {times} {phrases[0]}"
     if len(phrases) > 1:
         text = f"its process was lost {times}, {'; '.join(phrases)}"
-    return f"{text} (the system does that when memory runs out)" if "SIGKILL" in text else text
+    killed = "SIGKILL" in text and memory.OOM not in text
+    return f"{text} (the system does that when memory runs out)" if killed else text
 
 
 def be_a_worker(spec: WorkerSpec, name: str, control: Channel, live: int, close: Sequence[int]) -> NoReturn:

@@ -35,6 +35,26 @@ class TestDown:
         assert j2k("down").returncode == 2
         assert (folder / ".j2k" / "runs").is_dir()
 
+    def test_what_was_left_on_a_clusters_volume_stays_until_it_is_purged(
+        self, j2k: J2k, workspace: ws.Workspace
+    ) -> None:
+        (workspace.exchange / "blobs").mkdir(parents=True)
+        (workspace.root / "clusters.json").write_text("{}")
+        for _ in range(2):
+            told = j2k("down")
+            assert "kept: what pipelines left on the cluster's volume" in told.stdout
+            assert (workspace.exchange / "blobs").is_dir()
+        assert j2k("down", "--purge").returncode == 0
+        assert not workspace.root.exists()
+
+    def test_a_pipeline_on_a_cluster_that_is_gone_is_forgotten(self, j2k: J2k, workspace: ws.Workspace) -> None:
+        placed = {
+            "pipeline": "p", "namespace": "j2k-p", "context": "kind-x", "kubeconfig": str(workspace.root / "none"),
+            "kubectl": "kubectl", "stages": {"a": "stage-1-a"}, "run": "r",
+        }  # fmt: skip
+        (workspace.root / "clusters.json").write_text(json.dumps({"p": placed}))
+        assert json.loads(j2k("down", "--json").stdout)["namespaces"] == ["j2k-p"]
+
     def test_while_something_is_at_work_it_is_refused(self, j2k: J2k, workspace: ws.Workspace) -> None:
         with ws.lock(workspace):
             told = j2k("down")

@@ -40,6 +40,21 @@ class TestStatus:
         workspace.run("cut-off").logs.mkdir(parents=True)
         assert "run cut-off has not ended: the command that started it, run again, goes on" in j2k("status").stdout
 
+    def test_a_cluster_that_does_not_answer_is_told_and_the_rest_is_shown(
+        self, j2k: J2k, ran: Ran, workspace: ws.Workspace
+    ) -> None:
+        ran("newer")
+        placed = {
+            "pipeline": "p", "namespace": "j2k-p", "context": "kind-x", "kubeconfig": "none", "kubectl": "false",
+            "stages": {"a": "stage-1-a"}, "run": "newer",
+        }  # fmt: skip
+        (workspace.root / "clusters.json").write_text(json.dumps({"p": placed}))
+        told = j2k("status").stdout
+        assert "run newer" in told
+        assert "p on kind-x, namespace j2k-p\n  false ended with 1; see whether the cluster answers" in told
+        found = json.loads(j2k("status", "--json").stdout)["deployments"]
+        assert [each["pipeline"] for each in found] == ["p"]
+
     def test_it_says_that_nothing_has_run(self, j2k: J2k, workspace: ws.Workspace) -> None:
         assert j2k("status").stdout == f"nothing has run in {workspace.root} yet\n"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from j2k_dev.engine.workspace import open_workspace
 from j2k_dev.sandbox.commands import SystemRunner
 from j2k_dev.sandbox.engine import connect
 from j2k_dev.sandbox.images import provide_images
@@ -57,7 +58,9 @@ def make_handle(engine: DockerClient, images: Images) -> Iterator[Callable[[Path
 @pytest.fixture(scope="session")
 def wide(make_handle: Callable[[Path], Handle], tmp_path_factory: pytest.TempPathFactory) -> Handle:
     """A sandbox with three nodes."""
-    handle = make_handle(tmp_path_factory.mktemp("wide"))
+    workspace = tmp_path_factory.mktemp("wide")
+    open_workspace(workspace, workspace)  # as commands do before they bring one up
+    handle = make_handle(workspace)
     handle.up(nodes=3)
     return handle
 

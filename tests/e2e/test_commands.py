@@ -85,12 +85,6 @@ def test_status_logs_and_open_speak_json_and_nothing_else(done: Desk) -> None:
     assert page.json["report"] == str(done.folder / ".j2k" / "runs" / latest["run"] / "report.html")
 
 
-def test_the_engine_that_is_not_there_yet_is_refused_with_a_way_out(done: Desk) -> None:
-    told = done.j2k("up", "a.ipynb", "--engine", "kind", "--json")
-    assert told.code == told.json["error"]["exit_code"] == 4
-    assert told.json["error"]["way_out"] == "use --engine local"
-
-
 def test_after_up_plan_and_down_the_folder_is_as_it_was(desk: Desk) -> None:
     desk.notebook("a.ipynb", "a = 1", "print(a)")
     before = sorted(path.name for path in desk.folder.iterdir())

@@ -1,7 +1,8 @@
-"""A real Kafka broker for the tests of the bus: a given one, or one in a container of its own."""
+"""A real Kafka broker for the tests of the bus: a given one, or the sandbox's in a container of its own."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import subprocess
@@ -38,13 +39,22 @@ def broker() -> Iterator[Broker]:
     if ADDRESS in os.environ:
         yield Broker(os.environ[ADDRESS], _restart_given)
         return
-    if IMAGE not in os.environ:
-        pytest.skip(f"no Kafka: set {ADDRESS} to HOST:PORT of a broker, or {IMAGE} to an image with one")
     from j2k_dev.sandbox.kafka import KafkaSandbox
 
-    with KafkaSandbox(os.environ[IMAGE]) as kafka:
+    with KafkaSandbox(os.environ.get(IMAGE) or _sandbox_image()) as kafka:
         container = kafka.get_wrapped_container()
         yield Broker(kafka.bootstrap, lambda: container.restart(timeout=0))
+
+
+def _sandbox_image() -> str:
+    """Have the image of the sandbox's broker, which these tests are marked to need."""
+    from j2k_dev.sandbox.commands import SystemRunner
+    from j2k_dev.sandbox.engine import connect
+    from j2k_dev.sandbox.images import provide_images
+    from tests.cluster.handle import Said
+
+    with contextlib.closing(connect()) as client:
+        return provide_images("packages", client, SystemRunner(), Said()).kafka.reference
 
 
 def _restart_given() -> None:

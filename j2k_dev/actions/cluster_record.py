@@ -1,0 +1,76 @@
+"""What of a workspace is on a cluster (``clusters.json``): written before anything is applied there."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from j2k_dev.deploy.kubectl import Cluster, Kubectl
+from j2k_dev.engine.workspace import CLUSTERS, read_json, write_json
+from j2k_dev.model.codec import CodecError, from_plain, to_plain
+from j2k_dev.model.errors import BadInput
+from j2k_dev.notebook.planning import slug
+from j2k_dev.sandbox.commands import SystemRunner
+
+if TYPE_CHECKING:
+    from j2k_dev.engine.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A pipeline that was brought onto a cluster, and how that is reached; ``stages``: the name of each one's objects.
+
+    ``run`` is the latest run there.
+    """
+
+    pipeline: str
+    namespace: str
+    context: str
+    kubeconfig: str
+    kubectl: str
+    stages: dict[str, str]
+    run: str
+
+    @property
+    def calls(self) -> Kubectl:
+        """Give the calls on its cluster."""
+        return Kubectl(Cluster(self.context, Path(self.kubeconfig), self.kubectl), SystemRunner())
+
+
+def placed_in(workspace: Workspace) -> tuple[Placed, ...]:
+    """Read which pipelines of a workspace are on a cluster."""
+    found = []
+    for plain in (read_json(workspace.root / CLUSTERS) or {}).values():
+        with suppress(CodecError):  # another version's
+            found.append(from_plain(Placed, plain))
+    return tuple(found)
+
+
+def remember(workspace: Workspace, placed: Placed) -> None:
+    """Keep where a pipeline is."""
+    write_json(workspace.root / CLUSTERS, _plain(workspace) | {placed.pipeline: to_plain(placed)})
+
+
+def forget(workspace: Workspace, pipeline: str) -> None:
+    """Forget where a pipeline was; that there were any stays known, for what they left on the exchange."""
+    write_json(workspace.root / CLUSTERS, {name: it for name, it in _plain(workspace).items() if name != pipeline})
+
+
+def chosen(workspace: Workspace, notebook: Path | None) -> Placed:
+    """Pick the pipeline of a notebook, or the only one there is."""
+    there = placed_in(workspace)
+    wanted = (slug(notebook.stem) or "notebook") if notebook and not notebook.is_dir() else None
+    fitting = [placed for placed in there if wanted in (None, placed.pipeline)]
+    if len(fitting) == 1:
+        return fitting[0]
+    names = ", ".join(placed.pipeline for placed in there)
+    if not names:
+        raise BadInput(f"no pipeline of {workspace.root} is on a cluster", "j2k up NOTEBOOK --engine kind")
+    raise BadInput(f"which pipeline? On the cluster are {names}", "--notebook NOTEBOOK")
+
+
+def _plain(workspace: Workspace) -> dict[str, object]:
+    plain = read_json(workspace.root / CLUSTERS)
+    return plain if isinstance(plain, dict) else {}

@@ -1,0 +1,176 @@
+"""The kind engine: a sandbox, images, manifests and pods for a planned pipeline, and a run in them.
+
+Each step is skipped by itself where nothing changed; killed anywhere and called again, it goes on.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from j2k_dev.actions.build import Build, BuildOptions
+from j2k_dev.actions.cluster_limits import refuse_what_images_lack, refuse_what_pods_lack
+from j2k_dev.actions.cluster_logs import keep_logs
+from j2k_dev.actions.cluster_record import Placed, remember
+from j2k_dev.actions.sandbox import BringUp, engine_for
+from j2k_dev.deploy import manifests, schema
+from j2k_dev.deploy.deployer import DynamicPodDeployer
+from j2k_dev.deploy.engine import ClusterEngine, ClusterRun
+from j2k_dev.deploy.kubectl import Cluster, Kubectl
+from j2k_dev.deploy.memory import by_stage
+from j2k_dev.deploy.pods import REPLICAS, Deployed, dns_label, plan_pods
+from j2k_dev.deploy.tree import LOCAL, local_tree, released, write_tree
+from j2k_dev.deploy.watch import watched
+from j2k_dev.packaging.system import USER
+from j2k_dev.sandbox.commands import SystemRunner
+from j2k_dev.sandbox.images import provide_images
+from j2k_dev.sandbox.model import EXCHANGE, Sandbox
+from j2k_dev.worker.bus import Topics
+from j2k_dev.worker.kafka.bus import KafkaBus
+from j2k_dev.worker.kafka.settings import KafkaSettings, environment_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from j2k_dev.actions.build import Built
+    from j2k_dev.actions.context import Context
+    from j2k_dev.deploy.engine import Progress
+    from j2k_dev.model.pipeline import Pipeline
+    from j2k_dev.model.run import StageResult
+
+MANIFESTS = "manifests"
+# The sandbox's broker notices a lost worker as soon as it may.
+_SESSION_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Site:
+    """A cluster with what belongs to it; ``broker`` as this machine sees it, ``kafka`` as pods are told."""
+
+    cluster: Cluster
+    kubernetes: str
+    nodes: tuple[str, ...]
+    registry: str
+    broker: KafkaSettings
+    kafka: Mapping[str, str]
+
+
+def run_on_cluster(context: Context, pipeline: Pipeline, progress: Progress) -> tuple[StageResult, ...]:
+    """Run the pipeline in pods on the workspace's sandbox, and return the results of its stages."""
+    refuse_what_pods_lack(context)
+    site = sandbox_site(context)
+    deployed, overlay = rendered(context, pipeline, site)
+    kubectl = Kubectl(site.cluster, SystemRunner())
+    placed = _remembered(context, deployed, site)
+    bus = KafkaBus(site.broker)
+    try:
+        bus.create_topics(_topics(deployed), partitions=REPLICAS)
+        _give_away(context.workspace.exchange, deployed.user, deployed.group)
+        deployer = DynamicPodDeployer(kubectl, deployed)
+        with context.ui.step(f"deploying {len(deployed.pods)} stages to {site.cluster.context}"):
+            deployer.deploy(overlay)
+        with watched(kubectl, deployed.namespace, deployer.selector) as pods:
+            run = ClusterRun(
+                context.run, {pod.stage: pod.input_topic for pod in deployed.pods}, context.workspace.exchange
+            )
+            try:
+                results = ClusterEngine(bus, pods).run(run, progress)
+            finally:
+                keep_logs(context.workspace.run(context.run), placed, pods.pods())
+        _remove_older_topics(bus, deployed)
+        return results
+    finally:
+        bus.close()
+
+
+def _remove_older_topics(bus: KafkaBus, deployed: Deployed) -> None:
+    """Remove the topics that only pods of an earlier plan read: once a run went through, there are none of these."""
+    there = bus.topics(Topics(deployed.pipeline).prefix)
+    bus.delete_topics([topic for topic in there if topic not in _topics(deployed)])
+
+
+def rendered(context: Context, pipeline: Pipeline, site: Site) -> tuple[Deployed, Path]:
+    """Have the images, and the manifests written for people to read; return what they say, and the overlay."""
+    built = Build(BuildOptions(registry=site.registry)).execute(context)
+    refuse_what_images_lack(context, built)
+    deployed = released(_deployed(context, pipeline, built, site), EXCHANGE, list(site.nodes))
+    return deployed, _written(context, deployed, site)
+
+
+def _remembered(context: Context, deployed: Deployed, site: Site) -> Placed:
+    """Write down what will be where, before any of it is there."""
+    cluster, stages = site.cluster, {pod.stage: pod.name for pod in deployed.pods}
+    placed = Placed(
+        deployed.pipeline,
+        deployed.namespace,
+        cluster.context,
+        str(cluster.kubeconfig),
+        cluster.kubectl,
+        stages,
+        context.run,
+    )
+    remember(context.workspace, placed)
+    return placed
+
+
+def sandbox_site(context: Context) -> Site:
+    """Have the workspace's sandbox up, and say how to reach it."""
+    sandbox = Sandbox(context.workspace.root)
+    with engine_for(sandbox, context.ui) as engine:
+        state = BringUp().execute(engine)
+        kubectl = provide_images("auto", engine.client, engine.runner, context.ui).kubectl
+    cluster = Cluster(state.context, Path(state.kubeconfig), str(kubectl))
+    inside = KafkaSettings((state.kafka_in_cluster,), session=_SESSION_SECONDS)
+    return Site(
+        cluster,
+        state.kubernetes,
+        tuple(_node_names(Kubectl(cluster, SystemRunner()))),
+        state.registry,
+        KafkaSettings((state.kafka,), session=_SESSION_SECONDS),
+        environment_of(inside),
+    )
+
+
+def _node_names(kubectl: Kubectl) -> list[str]:
+    return [node["metadata"]["labels"]["kubernetes.io/hostname"] for node in kubectl.get("nodes", "default")]
+
+
+def _deployed(context: Context, pipeline: Pipeline, built: Built, site: Site) -> Deployed:
+    images = {image.name: image.reference for image in built.stages}
+    work = str(context.inputs.work.parent.parent)
+    memory = by_stage(context.options.memory, [stage.name for stage in pipeline.stages])
+    return Deployed(
+        pipeline=pipeline.name,
+        namespace=dns_label(f"j2k-{pipeline.name}"),
+        pods=plan_pods(pipeline, images, work, context.options.timeout, memory),
+        kafka=site.kafka,
+        user=os.getuid() or USER,
+        group=os.getgid() or USER,
+        replicas=context.options.replicas,
+        scratch=built.scratch,
+    )
+
+
+def _topics(deployed: Deployed) -> list[str]:
+    ends = {pod.results_topic for pod in deployed.pods} | {pod.dead_letter_topic for pod in deployed.pods}
+    return [*(pod.input_topic for pod in deployed.pods), *sorted(ends)]
+
+
+def _written(context: Context, deployed: Deployed, site: Site) -> Path:
+    """Write the manifests, checked, where people can read them; return the overlay."""
+    objects = [each for file in manifests.base_objects(deployed).values() for each in file]
+    schema.check([*objects, manifests.local_volume(deployed, EXCHANGE, list(site.nodes))], site.kubernetes)
+    root = context.workspace.root / MANIFESTS
+    write_tree(root, local_tree(deployed, EXCHANGE, list(site.nodes)))
+    return root / LOCAL
+
+
+def _give_away(exchange: Path, user: int, group: int) -> None:
+    """Let the pods' user write wherever root made folders; anybody else's pods run as themselves."""
+    if os.getuid() != 0:
+        return
+    for folder, _, _ in os.walk(exchange):
+        if os.stat(folder).st_uid != user:  # noqa: PTH116 - hundreds of paths: strings are faster
+            os.chown(folder, user, group)

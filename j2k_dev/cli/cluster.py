@@ -1,0 +1,121 @@
+"""The commands about pipelines on a cluster: render, service-ip, call; and what status, logs and down say of them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from j2k_dev.cli.command import add
+from j2k_dev.cli.make import up_options
+from j2k_dev.engine.workspace import CLUSTERS
+
+if TYPE_CHECKING:
+    import typer
+
+    from j2k_dev.actions.cluster import Deployment
+    from j2k_dev.actions.cluster_record import Placed
+    from j2k_dev.cli.session import Session
+    from j2k_dev.engine.workspace import RunPaths, Workspace
+
+_RENDER = "notebook split parameters python timeout data fresh replicas memory"
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    add(app, render, _RENDER, ("analysis.ipynb", "analysis.ipynb --replicas 3 --json"))
+    add(app, service_ip, "service beside", ("fit", "2 --notebook analysis.ipynb"))
+    add(app, call, "service path beside", ("fit", "fit /metrics", "2 /readiness --json"))
+
+
+def render(session: Session, values: dict[str, Any]) -> int:
+    """Write the manifests of the pipeline for the sandbox, and apply nothing."""
+    from j2k_dev.actions.cluster import render as action  # noqa: PLC0415 - help and completion do not need it
+
+    options = up_options(session, {**values, "engine": "kind"})
+    overlay, *files = action(options, session.ui)
+    if session.as_json:
+        session.emit({"overlay": str(overlay.parent), "files": list(map(str, files)), "exit_code": 0})
+    else:
+        session.say(f"{len(files)} files; kubectl apply --server-side -k {overlay.parent}  applies them")
+    return 0
+
+
+def service_ip(session: Session, values: dict[str, Any]) -> int:
+    """Show the address of a stage's service within its cluster."""
+    from j2k_dev.actions.cluster import address_of  # noqa: PLC0415 - see render
+
+    address = address_of(session.workspace(), values["beside"], values["service"])
+    if session.as_json:
+        session.emit({"service": values["service"], "ip": address, "exit_code": 0})
+    else:
+        session.say(address)
+    return 0
+
+
+def call(session: Session, values: dict[str, Any]) -> int:
+    """Ask a stage's service for a path, through the cluster's API server, and show what it answers."""
+    from j2k_dev.actions.cluster import answer_of  # noqa: PLC0415 - see render
+
+    answer = answer_of(session.workspace(), values["beside"], values["service"], values["path"])
+    if session.as_json:
+        session.emit({"service": values["service"], "path": values["path"], "answer": answer, "exit_code": 0})
+    else:
+        session.write(answer if answer.endswith("\n") else f"{answer}\n")
+    return 0
+
+
+# --- what other commands say of clusters ------------------------------------------------------------------------------
+
+
+def deployments(workspace: Workspace) -> tuple[Deployment, ...]:
+    """Look at what of a workspace is on a cluster; nothing is imported where nothing was brought there."""
+    if not (workspace.root / CLUSTERS).exists():
+        return ()
+    from j2k_dev.actions.cluster import deployments as action  # noqa: PLC0415 - see render
+
+    return action(workspace)
+
+
+def plain_deployments(workspace: Workspace) -> list[dict[str, Any]]:
+    """Tell programs what of a workspace is on a cluster."""
+    return [asdict(found) for found in deployments(workspace)]
+
+
+def show_deployments(session: Session, workspace: Workspace) -> None:
+    """Tell people what of a workspace is on a cluster."""
+    for found in deployments(workspace):
+        session.say(f"{found.pipeline} on {found.context}, namespace {found.namespace}")
+        if found.trouble:
+            session.say(f"  {found.trouble}")
+        _show_pods(session, found)
+
+
+def _show_pods(session: Session, found: Deployment) -> None:
+    from rich.table import Table  # noqa: PLC0415 - see render
+
+    table = Table("stage", "pod", "phase", "restarts", "why", box=None, pad_edge=False, header_style="dim")
+    for stage in found.stages:
+        for pod in stage.pods:
+            table.add_row(stage.stage, pod.name, pod.phase, str(pod.restarts), pod.why or pod.killed)
+        if not stage.pods:
+            table.add_row(stage.stage, "none", "", "", "")
+    if found.stages:
+        session.stdout.print(table)
+
+
+def placed_run(workspace: Workspace, paths: RunPaths) -> Placed | None:
+    """Find the pipeline on a cluster that a run is of, if it is the latest there."""
+    if not (workspace.root / CLUSTERS).exists():
+        return None
+    from j2k_dev.actions.cluster_record import placed_in  # noqa: PLC0415 - see render
+
+    return next((placed for placed in placed_in(workspace) if placed.run == paths.root.name), None)
+
+
+def remove_deployments(session: Session, workspace: Workspace) -> tuple[str, ...]:
+    """Remove what of a workspace is on a cluster, and return the namespaces."""
+    if not (workspace.root / CLUSTERS).exists():
+        return ()
+    from j2k_dev.actions.cluster import remove_deployments as action  # noqa: PLC0415 - see render
+
+    return action(workspace, session.ui)

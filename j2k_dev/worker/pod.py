@@ -1,0 +1,213 @@
+"""A worker in a container: its first process talks to the broker and answers the probes, and a fork of it works.
+
+The worker forks the cells' processes, and so has one thread; everything that needs more is in the first process. If
+either ends, the container does, and what was not forwarded is delivered again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import secrets
+import select
+import signal
+import threading
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from j2k_dev.model.codec import from_plain
+from j2k_dev.model.errors import MachineryFailed
+from j2k_dev.model.pipeline import Pipeline
+from j2k_dev.worker import processes
+from j2k_dev.worker.channel import Channel
+from j2k_dev.worker.child import StageProgram
+from j2k_dev.worker.files.tree import CONTROL
+from j2k_dev.worker.health import Health, serve
+from j2k_dev.worker.kafka.settings import KEYS, settings_from_environment
+from j2k_dev.worker.parent import Worker, WorkerSpec
+from j2k_dev.worker.remote_bus import RemoteBus, answer
+from j2k_dev.worker.spec import StageSpec
+from j2k_dev.worker.warm import warm_up
+from j2k_dev.worker.zygote import PRELOAD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, MutableMapping, Sequence
+
+    from j2k_dev.worker.bus import Bus
+
+HEALTH_PORT = 8080
+STAGE = "J2K_STAGE"
+TOPICS = ("INPUT_TOPIC", "OUTPUT_TOPIC", "RESULTS_TOPIC", "DEAD_LETTER_TOPIC")
+ATTEMPTS = "J2K_ATTEMPTS"
+TIMEOUT = "J2K_TIMEOUT"
+# What a container is told beside the broker's settings.
+OWN = (STAGE, *TOPICS, ATTEMPTS, TIMEOUT, "POD_NAME", "HOSTNAME")
+_PROGRAM = "j2k_dev.worker.stage"
+_RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class GivenTopics:
+    """The topics as the environment names them; ``own`` is the stage's, ``output`` the next one's, if there is one."""
+
+    own: str
+    output: str
+    results: str
+    dead_letters: str
+    stage_name: str
+
+    def stage(self, name: str) -> str:
+        """Name the topic whose messages start this stage: a worker asks for its own and the one after it."""
+        return self.own if name == self.stage_name else self.output
+
+
+@dataclass(frozen=True)
+class PodSpec:
+    """What a worker is told: its stage and the pipeline by its image, the rest by its environment.
+
+    ``timeout`` in seconds per cell; ``attempts`` are counted per run, whichever pods make them.
+    """
+
+    stage: StageSpec
+    pipeline: Pipeline
+    topics: GivenTopics
+    attempts: int
+    timeout: float | None
+
+    @property
+    def name(self) -> str:
+        """Name the stage."""
+        return self.stage.stage.name
+
+    @property
+    def following(self) -> str | None:
+        """Name the next stage, if there is one."""
+        names = [stage.name for stage in self.pipeline.stages]
+        return dict(itertools.pairwise(names)).get(self.name)
+
+
+def read_spec(folder: Path, environment: Mapping[str, str]) -> PodSpec:
+    """Read what the image in ``folder`` and the environment say."""
+    timeout = environment.get(TIMEOUT)
+    return PodSpec(
+        stage=from_plain(StageSpec, json.loads((folder / "stage.json").read_bytes())),
+        pipeline=from_plain(Pipeline, json.loads((folder / "pipeline.json").read_bytes())),
+        topics=GivenTopics(*(environment[name] for name in (*TOPICS, STAGE))),
+        attempts=int(environment.get(ATTEMPTS, "3")),
+        timeout=float(timeout) if timeout else None,
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve the stage that the folder in ``arguments`` describes, until asked to stop."""
+    spec = read_spec(Path(arguments[0]), os.environ)
+    control, controlled = Channel.pair()
+    answering, asking = Channel.pair()
+    first = os.getpid()
+    worker = os.fork()
+    if worker == 0:
+        _be_the_worker(spec, controlled, asking, first, (control.descriptor, answering.descriptor))
+    controlled.close()
+    asking.close()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: os.kill(worker, signal.SIGTERM))
+    _serve_the_worker(spec, control, answering)
+    return os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) % 256
+
+
+def _be_the_worker(spec: PodSpec, control: Channel, bus: Channel, first: int, close: Sequence[int]) -> NoReturn:
+    status = 1
+    try:
+        processes.close_all(close)
+        processes.die_with(first)
+        processes.adopt_orphans()
+        name = os.environ.get("POD_NAME") or f"{spec.name}-{secrets.token_hex(6)}"
+        _leave_only_the_notebooks(os.environ)
+        _make_room(Path(spec.stage.work))
+        warm_up((_PROGRAM,), PRELOAD)
+        nobody = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)  # events are told on the exchange
+        remote = RemoteBus(bus, lambda: control.send({"beat": True}))
+        worker = Worker(_worker_spec(spec), name, control, nobody, remote, (bus.descriptor,))
+        status = worker.serve()
+    except BaseException:  # noqa: BLE001 - this frame never returns, so nobody else would print it
+        processes.log(traceback.format_exc())
+    finally:
+        os._exit(status)
+
+
+def _leave_only_the_notebooks(environment: MutableMapping[str, str]) -> None:
+    """Take out what is the worker's and the cluster's: the notebook had none of it, and some of it is secret."""
+    for name in [name for name in environment if name in KEYS or name in OWN or name.startswith("KUBERNETES_")]:
+        del environment[name]
+
+
+def _make_room(work: Path) -> None:
+    """Make the working directory on the empty volume that is mounted two levels above it."""
+    (work.parent.parent / CONTROL).mkdir(exist_ok=True)
+    work.mkdir(parents=True, exist_ok=True)
+
+
+def _worker_spec(spec: PodSpec) -> WorkerSpec:
+    return WorkerSpec(
+        stage=spec.name,
+        following=spec.following,
+        program=StageProgram(_PROGRAM, spec.stage, spec.stage.exchange),
+        topics=spec.topics,
+        bus="",
+        log="",
+        session="",
+        attempts=spec.attempts,
+        timeout=spec.timeout,
+        once=False,
+    )
+
+
+def _serve_the_worker(spec: PodSpec, control: Channel, questions: Channel) -> None:
+    """Answer probes and questions until the worker has ended."""
+    from j2k_dev.worker.kafka.bus import KafkaBus  # noqa: PLC0415 - after the fork: it may start threads
+
+    health = Health(spec.name)
+    serve(health, HEALTH_PORT)
+    threading.Thread(target=_listen, args=(control, health), daemon=True).start()
+    settings = settings_from_environment(os.environ)
+    bus = _reached(lambda: KafkaBus(settings))
+    while (question := questions.wait_for_line()) is not None:
+        answered = answer(bus, question)
+        _count(health, question, answered)
+        questions.send(answered)
+    bus.close()
+
+
+def _listen(control: Channel, health: Health) -> None:
+    """Hear the worker's beats; it prepares its first child at once, as no other stage shares this container's CPU."""
+    control.send({"prepare": True})
+    while not control.closed:
+        for line in control.receive():
+            health.beat()
+            health.ready = health.ready or "ready" in line
+
+
+def _reached(connect: Callable[[], Bus]) -> Bus:
+    """Connect to the broker, for as long as it takes: a broker that is away is waited for."""
+    while (bus := _tried(connect)) is None:
+        select.select([], [], [], _RETRY_SECONDS)
+    return bus
+
+
+def _tried(connect: Callable[[], Bus]) -> Bus | None:
+    try:
+        return connect()
+    except MachineryFailed as error:
+        processes.log(f"the broker is away: {error.message}\n")
+        return None
+
+
+def _count(health: Health, question: dict[str, Any], answered: dict[str, Any]) -> None:
+    if "take" in question and answered.get("done"):
+        health.counts["taken"] += 1
+    if "forward" in question and "done" in answered:
+        health.counts["forwarded"] += 1
+    if "lease lost" in answered:
+        health.counts["lost"] += 1

@@ -13,7 +13,7 @@ from j2k_dev.actions.build_source import IMAGES, Locked, Source, Traced
 from j2k_dev.actions.context import Context, UpOptions, opened
 from j2k_dev.actions.plan import Plan, raised
 from j2k_dev.actions.record import Record
-from j2k_dev.actions.run import stage_specs
+from j2k_dev.actions.specs import stage_specs
 from j2k_dev.engine.workspace import read_json, write_json, write_text
 from j2k_dev.model.codec import from_plain, to_plain
 from j2k_dev.model.errors import BadInput

@@ -8,9 +8,10 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from j2k_dev.actions.context import cell_sources, digest, inputs_digest
+from j2k_dev.actions.context import digest, inputs_digest
 from j2k_dev.actions.leftovers import remove_damaged
 from j2k_dev.actions.results import files_at_end
+from j2k_dev.actions.specs import stage_specs
 from j2k_dev.actions.ui import StageEvent
 from j2k_dev.engine.local import LocalEngine, Places, RunRequest
 from j2k_dev.engine.workspace import read_json, write_json, write_text
@@ -20,7 +21,6 @@ from j2k_dev.worker.blobs import BlobDamaged
 from j2k_dev.worker.exchange import Exchange
 from j2k_dev.worker.files import manifest_to_json
 from j2k_dev.worker.memory import OOM
-from j2k_dev.worker.spec import StageSpec
 from j2k_dev.worker.sqlite_bus import remove_if_damaged
 from j2k_dev.worker.zygote import PRELOAD
 
@@ -34,10 +34,7 @@ if TYPE_CHECKING:
     from j2k_dev.model.recording import Recording
     from j2k_dev.model.run import StageResult
     from j2k_dev.worker.events import Event
-
-# A notebook whose text holds one of these looks at who owns an array's memory; it then owns it, as in Jupyter.
-_OWNERSHIP = ("resize", "owndata", "OWNDATA", ".base", "setflags", ".flags")
-
+    from j2k_dev.worker.spec import StageSpec
 
 REQUEST = "request.json"
 PIPELINE = "pipeline.json"
@@ -155,26 +152,6 @@ def _results(context: Context, run: str) -> Iterator[StageResult]:
     for stage in context.pipeline.stages:
         if (result := exchange.read(run, stage.name)) is not None:
             yield result
-
-
-def stage_specs(context: Context, pipeline: Pipeline) -> dict[str, StageSpec]:
-    """Say what each worker has to know of its stage."""
-    sources = {cell.index: cell for cell in cell_sources(context.notebook)}
-    text = "\n".join(cell.source for cell in sources.values())
-    assert context.recording is not None
-    return {
-        stage.name: StageSpec(
-            stage=stage,
-            cells=tuple(sources[index] for index in stage.cells if index in sources),
-            exchange=str(context.workspace.exchange),
-            work=str(context.inputs.work),
-            last=stage is pipeline.stages[-1],
-            changes=context.recording.changes,
-            copy=any(word in text for word in _OWNERSHIP),
-            kernel=context.foreign_kernel,
-        )
-        for stage in pipeline.stages
-    }
 
 
 class _Progress:

@@ -24,7 +24,7 @@ def test_every_command_is_in_the_table() -> None:
     group = typer.main.get_command(build_app())
     commands = set(group.list_commands(typer.Context(group)))  # type: ignore[attr-defined]  # it is a group
     rows = [row.partition("|")[0] for row in re.findall(r"^\| (`j2k .*?) \|", README, re.MULTILINE)]
-    assert {word for row in rows for word in re.findall(r"`(?:j2k )?([a-z]+)", row)} == commands
+    assert {word for row in rows for word in re.findall(r"`(?:j2k )?([a-z-]+)", row)} == commands
 
 
 @pytest.mark.parametrize("mark", ["try", "tests"])

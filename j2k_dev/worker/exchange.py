@@ -109,6 +109,16 @@ class Exchange:
         paths = {int(path.stem.removeprefix("attempt-")): path for path in self._claim_paths(run, stage)}
         return {number: _claim(paths[number]) for number in sorted(paths)}
 
+    def excuse(self, run: str, stage: str, number: int) -> None:
+        """Let an attempt not count: its worker was asked to stop, as in a rolling update."""
+        place_first(self.folder(run, stage) / f"excused-{number}", b"")
+
+    def tries(self, run: str, stage: str, session: str) -> int:
+        """Count the attempts that used one up in this session."""
+        excused = {int(path.name.removeprefix("excused-")) for path in self.folder(run, stage).glob("excused-*")}
+        claims = self.claims(run, stage).items()
+        return sum(claim.session == session for number, claim in claims if number not in excused)
+
     def sweep(self, run: str, *, store: bool = False) -> int:
         """Remove what killed processes left unfinished; only for whoever knows that no process works on the run.
 

@@ -176,8 +176,7 @@ class Worker:
         return self._exchange.claim(message.run, message.stage, self._name, self._spec.session)
 
     def _tries(self, message: Message) -> int:
-        claims = self._exchange.claims(message.run, message.stage)
-        return sum(claim.session == self._spec.session for claim in claims.values())
+        return self._exchange.tries(message.run, message.stage, self._spec.session)
 
     def _heard_last(self, outcome: Outcome, message: Message, how: str) -> Outcome:
         """See to it that a child killed between publishing and saying so did publish."""
@@ -199,6 +198,8 @@ class Worker:
             return self._fail(delivery, message, how, report)
         if isinstance(outcome, Broken):
             return self._conclude_broken(delivery, message, outcome, report)
+        if self._asked_to_stop():
+            self._exchange.excuse(message.run, message.stage, message.attempt)
         report("abandoned", {"how": outcome.how})
         return STOPPED
 

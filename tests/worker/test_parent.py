@@ -193,6 +193,21 @@ def test_when_the_zygote_goes_everybody_goes(site: Site, number: signal.Signals)
         os.close(busy)
 
 
+def test_being_asked_to_stop_uses_up_no_attempt(site: Site) -> None:
+    site.bus.send(STAGE, Message("run-1", "load"))
+    for _ in range(4):
+        gate = site.gate()
+        with site.serving(site.worker()) as zygote:
+            busy = site.arrive(gate)
+            zygote.send_signal(signal.SIGTERM)
+            wait_until(lambda: not processes_with(f"FAKE_STAGE_GATES={site.root}/gates"), "somebody is left")
+            os.close(busy)
+        site.bus.release_all([STAGE])
+    with site.serving(site.worker()):
+        assert site.passed_on(1) == [Message("run-1", "fit", "start>load")]
+    assert site.executions() == [1, 2, 3, 4, 5]
+
+
 def test_a_worker_that_hangs_is_noticed_by_its_lease_and_replaced_by_the_other(site: Site) -> None:
     site.lease = 3.0
     gate = site.gate()

@@ -88,10 +88,10 @@ def remove_deployments(workspace: Workspace, ui: Ui) -> tuple[str, ...]:
     """Remove every pipeline of a workspace from its cluster, with its topics, and return their namespaces."""
     with lock(workspace, wait=False):
         there = placed_in(workspace)
+        # Where the kubeconfig is gone, so is the sandbox, and all that was in it.
+        for cluster in {placed.kubeconfig for placed in there if Path(placed.kubeconfig).exists()}:
+            _remove(workspace, [placed for placed in there if placed.kubeconfig == cluster], ui)
         for placed in there:
-            if Path(placed.kubeconfig).exists():  # else the sandbox is gone, and all that was in it
-                with ui.step(f"removing {placed.namespace} from {placed.context}"):
-                    _remove(workspace, placed)
             forget(workspace, placed.pipeline)
     return tuple(placed.namespace for placed in there)
 
@@ -108,20 +108,23 @@ def _deployment(placed: Placed) -> Deployment:
     return Deployment(placed.pipeline, placed.namespace, placed.context, stages)
 
 
-def _remove(workspace: Workspace, placed: Placed) -> None:
+def _remove(workspace: Workspace, there: list[Placed], ui: Ui) -> None:
+    namespaces = ", ".join(placed.namespace for placed in there)
     try:
-        remove(placed.calls, placed.namespace, placed.pipeline)
+        with ui.step(f"removing {namespaces} from {there[0].context}"):
+            remove(there[0].calls, *(placed.pipeline for placed in there))
     except MachineryFailed as error:
         way_out = "j2k sandbox up, then again; or j2k down --sandbox, which removes the sandbox with all that is in it"
-        raise MachineryFailed(f"{placed.namespace} can't be removed: {error.message}", way_out, error.detail) from error
-    _remove_topics(workspace, placed.pipeline)
+        raise MachineryFailed(f"{namespaces} can't be removed: {error.message}", way_out, error.detail) from error
+    _remove_topics(workspace, there)
 
 
-def _remove_topics(workspace: Workspace, pipeline: str) -> None:
+def _remove_topics(workspace: Workspace, there: list[Placed]) -> None:
     from j2k_dev.worker.kafka.bus import KafkaBus  # noqa: PLC0415 - takes its time to import
     from j2k_dev.worker.kafka.settings import KafkaSettings  # noqa: PLC0415 - see above
 
     state = read_state(Sandbox(workspace.root))
     if state is not None:
         with contextlib.closing(KafkaBus(KafkaSettings((state.kafka,)))) as bus:
-            bus.delete_topics(bus.topics(Topics(pipeline).prefix))
+            topics = [topic for placed in there for topic in bus.topics(Topics(placed.pipeline).prefix)]
+            bus.delete_topics(topics)

@@ -91,9 +91,11 @@ def show_deployments(session: Session, workspace: Workspace) -> None:
 
 
 def _show_pods(session: Session, found: Deployment) -> None:
-    from rich.table import Table  # noqa: PLC0415 - see render
+    from rich.table import Column, Table  # noqa: PLC0415 - see render
 
-    table = Table("stage", "pod", "phase", "restarts", "why", box=None, pad_edge=False, header_style="dim")
+    table = Table(
+        "stage", Column("pod", no_wrap=True), "phase", "restarts", "why", box=None, pad_edge=False, header_style="dim"
+    )
     for stage in found.stages:
         for pod in stage.pods:
             table.add_row(stage.stage, pod.name, pod.phase, str(pod.restarts), pod.why or pod.killed)

@@ -59,7 +59,7 @@ class DynamicPodDeployer:
 
     def remove(self) -> None:
         """Delete the namespace with all that is in it, and the volume object; the data on it stays."""
-        remove(self._kubectl, self._deployed.namespace, self._deployed.pipeline)
+        remove(self._kubectl, self._deployed.pipeline)
 
     @property
     def selector(self) -> str:
@@ -92,13 +92,12 @@ def selector(pipeline: str) -> str:
     return f"j2k.dev/pipeline={pipeline}"
 
 
-def remove(kubectl: Kubectl, namespace: str, pipeline: str) -> None:
-    """Delete a pipeline's namespace with all that is in it, and its volume object; the data on the volume stays."""
-    options = ("--ignore-not-found", "--wait=true", f"--timeout={_DELETE_SECONDS:g}s")
-    chosen = ("--field-selector", f"metadata.name={namespace}", "--selector", selector(pipeline))
-    kubectl.call("delete", "namespaces", *chosen, *options, timeout=_DELETE_SECONDS + 10)
-    volumes = ("delete", "persistentvolumes", "--selector", selector(pipeline))
-    kubectl.call(*volumes, *options, timeout=_DELETE_SECONDS + 10)
+def remove(kubectl: Kubectl, *pipelines: str) -> None:
+    """Delete pipelines' namespaces with all that is in them, and their volume objects; the data on volumes stays."""
+    ours = f"app.kubernetes.io/managed-by=j2k,j2k.dev/pipeline in ({','.join(pipelines)})"
+    options = ("--selector", ours, "--ignore-not-found", "--wait=true", f"--timeout={_DELETE_SECONDS:g}s")
+    for kind in ("namespaces", "persistentvolumes"):
+        kubectl.call("delete", kind, *options, timeout=_DELETE_SECONDS + 10)
 
 
 def _release(found: Object) -> str:

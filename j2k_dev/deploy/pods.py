@@ -25,11 +25,14 @@ _LONGEST_NAME = 63
 
 @dataclass(frozen=True)
 class Resources:
-    """What Kubernetes reserves for a container and what it may take at most; bytes and thousandths of a CPU."""
+    """What Kubernetes reserves for a container and what it may take at most; bytes and thousandths of a CPU.
+
+    Of a run's stages one works and the others wait: little is reserved, so that small clusters have room for many.
+    """
 
     memory_request: int
     memory_limit: int
-    cpu_request: int = 100
+    cpu_request: int = 20
     cpu_limit: int = 2000
 
 

@@ -14,7 +14,7 @@ _PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverP
 _CONFIGURATION = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 # How long trouble may last before a person hears of it. A registry that starts, a node whose other pods are just
 # leaving: seconds. A container that ends may well be mended by its next start, which Kubernetes delays more and more.
-_SECONDS, _SLOW_SECONDS, _SCHEDULING_SECONDS = 6.0, 30.0, 60.0
+_SECONDS, _LEAVING_SECONDS, _SLOW_SECONDS, _SCHEDULING_SECONDS = 6.0, 12.0, 30.0, 60.0
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def _trouble(pod: Object, status: Object, container: Object, given: Object) -> _
 def _unschedulable(pod: Object, message: str, given: Object) -> _Trouble:
     if "Insufficient" in message:
         told = f"no node has room for it ({_asked(given)}): {message}"
-        return _Trouble(told, "ask for less memory (--memory STAGE=SIZE), or add nodes", _SECONDS)
+        way_out = "ask for less (--memory STAGE=SIZE, --replicas N), remove other pipelines, or add nodes"
+        return _Trouble(told, way_out, _LEAVING_SECONDS)
     # A volume that is being bound, a node that is being made ready: looked at again now and then, which takes time.
     return _Trouble(f"no node takes it: {message}", _describe(pod), _SCHEDULING_SECONDS)
 

@@ -67,9 +67,10 @@ def test_a_namespace_of_somebody_else_is_left_alone(overlay: Path) -> None:
     assert len(runner.lines) == 1
 
 
-def test_only_what_carries_the_pipelines_label_is_removed() -> None:
+def test_only_what_carries_the_pipelines_labels_is_removed() -> None:
     calls, runner = kubectl("", "")
-    remove(calls, "j2k-weather", "weather")
+    remove(calls, "weather", "tides")
     namespaces, volumes = runner.lines
-    assert "--field-selector metadata.name=j2k-weather --selector j2k.dev/pipeline=weather" in namespaces
-    assert volumes.startswith("delete persistentvolumes --selector j2k.dev/pipeline=weather")
+    chosen = "--selector 'app.kubernetes.io/managed-by=j2k,j2k.dev/pipeline in (weather,tides)'"
+    assert namespaces.startswith(f"delete namespaces {chosen}")
+    assert volumes.startswith(f"delete persistentvolumes {chosen}")

@@ -403,6 +403,13 @@ def test_originals_that_are_written_are_named(tmp_path: Path) -> None:
     assert changed_originals(before, paths) == tuple(str(tmp_path / name) for name in ("big.bin", "data/b", "data/new"))
 
 
+def test_what_j2k_does_for_a_notebook_nearby_is_no_change_of_an_original(tmp_path: Path) -> None:
+    (tmp_path / "nearby" / ".j2k").mkdir(parents=True)
+    before = watch_originals([str(tmp_path / "nearby")])
+    (tmp_path / "nearby" / ".j2k" / "lock").touch()
+    assert changed_originals(before, [str(tmp_path / "nearby")]) == ()
+
+
 def test_the_lock_keeps_a_second_process_out_and_names_the_first(work: Path) -> None:
     with WorkLock(work), pytest.raises(MachineryFailed, match=f"process {os.getpid()}"):
         WorkLock(work, wait_seconds=0.05).acquire()

@@ -56,6 +56,7 @@ T = TypeVar("T")
 _TRIES = 5
 _THREADS = 8
 _MOST_WATCHED = 20_000
+_WORKSPACE = ".j2k"
 
 
 def scan(work: Path, previous: FileManifest, blobs: BlobStore) -> FileManifest:
@@ -134,10 +135,15 @@ def _watch(path: str, stamps: dict[str, Stamp], most: int) -> None:
         _watch_folder(path, stamps, most)
 
 
+def _is_watched(entry: os.DirEntry[str]) -> bool:
+    """Leave out what leads elsewhere, and other notebooks' workspaces: commands at work there change them."""
+    return entry.name != _WORKSPACE and not (entry.is_symlink() and entry.is_dir())
+
+
 def _watch_folder(path: str, stamps: dict[str, Stamp], most: int) -> None:
     try:
         with os.scandir(path) as entries:
-            names = sorted(entry.path for entry in entries if not (entry.is_symlink() and entry.is_dir()))
+            names = sorted(entry.path for entry in entries if _is_watched(entry))
     except OSError:
         return
     for name in names:

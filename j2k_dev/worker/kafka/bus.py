@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS = 15.0
 _RECONNECT_SECONDS = 2.0
+# A producer that hears nothing for so long may hang on a connection that a restarted broker forgot: another is made.
+_TRY_SECONDS = 10.0
 
 
 class KafkaBus:
@@ -212,7 +214,7 @@ class KafkaBus:
     ) -> bool:
         """Try once; False where another try makes sense."""
         member = self._members.get(delivery.topic)
-        left = deadline - time.monotonic()
+        left = min(deadline - time.monotonic(), _TRY_SECONDS)
         proof = None if member is None else self._proof(member, delivery, left)
         if member is None or proof is None:
             raise LeaseLost(f"{delivery.owner} lost its message in {delivery.topic}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -561,10 +560,10 @@ def test_names_are_unique_dns_labels(cells: list[Code | str], split: Any) -> Non
     assert all(re.fullmatch(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", name) for name in names)
 
 
-def test_500_cells_are_planned_in_half_a_second() -> None:
+def test_500_cells_are_planned_as_few_stages() -> None:
     live = tuple(Variable(f"v{number}", "DataFrame", MIB, 0) for number in range(300))
     sources = [f"v{number} = f(v{number % 7}, {number})\nprint('done')" for number in range(500)]
     notebook, recording = made(*[Code(source, live=live) for source in sources])
-    started = time.perf_counter()
-    plan(notebook, recording)
-    assert time.perf_counter() - started < 0.5
+    planned = plan(notebook, recording)
+    assert [cell for stage in planned.stages for cell in stage.cells] == list(range(500))
+    assert 2 <= len(planned.stages) <= 8

@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import textwrap
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -264,8 +263,6 @@ def test_whatever_is_broken_in_a_notebook_it_is_read_or_refused(path: Path, data
         assert read_notebook(path).code_cells
 
 
-def test_a_notebook_of_500_cells_is_read_in_an_instant(path: Path) -> None:
+def test_a_notebook_of_1000_cells_is_read_whole(path: Path) -> None:
     path.write_text(json.dumps(document(*[TEXT, CODE] * 500)))
-    started = time.perf_counter()
-    read_notebook(path)
-    assert time.perf_counter() - started < 1
+    assert len(read_notebook(path).code_cells) == 500

@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _quiet_surroundings(setting: Setting) -> None:
     """Keep what peers write at home, and IPython's history, in our folder; nobody reports usage."""
+    os.environ["J2K_ENGINE"] = "local"  # what runs on a cluster says so
     os.environ["IPYTHONDIR"] = str(setting.fresh("ipython"))
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
     os.environ["DO_NOT_TRACK"] = "1"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from j2k_dev.actions.build_source import IMAGES, Locked, Source, Traced
 from j2k_dev.actions.context import Context, UpOptions, opened
+from j2k_dev.actions.parameters import without_parameters
 from j2k_dev.actions.plan import Plan, raised
 from j2k_dev.actions.record import Record
 from j2k_dev.actions.specs import stage_specs
@@ -24,7 +25,7 @@ from j2k_dev.packaging.registry import Registry
 from j2k_dev.packaging.review import Review, applied, listed, reviewed
 from j2k_dev.packaging.stage import FOLDER, StageImage, make_stage
 from j2k_dev.packaging.store import Store
-from j2k_dev.sandbox.engine import NoEngine, connect
+from j2k_dev.sandbox.docker_engine.engine import NoEngine, connect
 from j2k_dev.sandbox.model import Sandbox
 from j2k_dev.sandbox.state import read_state
 
@@ -96,7 +97,7 @@ def build(options: UpOptions, wanted: BuildOptions, ui: Ui) -> Built:
         if context.pipeline is None:
             assert context.recording.error is not None
             raise raised(context.recording.error, "nothing can be built before the notebook runs to its end")
-        return Build(wanted).execute(context)
+        return Build(wanted).execute(without_parameters(context)[0])
 
 
 @dataclass(frozen=True)

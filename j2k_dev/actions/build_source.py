@@ -23,7 +23,7 @@ from j2k_dev.packaging.files import Places, Selection, is_below, packable, selec
 from j2k_dev.packaging.python import Python, take_inventory
 from j2k_dev.packaging.review import Review, applied
 from j2k_dev.packaging.trial import run_inside
-from j2k_dev.sandbox.engine import NoEngine, connect
+from j2k_dev.sandbox.docker_engine.engine import NoEngine, connect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -202,7 +202,7 @@ class Locked(Source):
         with context.ui.step("recording once more inside the image"):
             engine.load(client, image, engine.local_reference(context.pipeline.name, environment.key))
             tried = run_inside(
-                client, image, cell_sources(context.notebook), context.inputs, context.store,
+                client, image, cell_sources(context.recorded), context.inputs, context.store,
                 context.workspace.root / "trials", self._start.recorder,
             )  # fmt: skip
         if tried.failure:

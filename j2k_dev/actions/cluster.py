@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from j2k_dev.actions.cluster_limits import refuse_what_pods_lack
 from j2k_dev.actions.cluster_record import chosen, forget, placed_in
 from j2k_dev.actions.context import opened
+from j2k_dev.actions.parameters import without_parameters
 from j2k_dev.actions.plan import Plan, raised
 from j2k_dev.actions.record import Record
 from j2k_dev.deploy.access import call_service, service_ip
 from j2k_dev.deploy.deployer import remove, selector
 from j2k_dev.deploy.trouble import PodView, view
-from j2k_dev.engine.workspace import lock
+from j2k_dev.engine.locks import lock, refuse_while_runs_go_on
 from j2k_dev.model.errors import BadInput, MachineryFailed
 from j2k_dev.sandbox.model import Sandbox
 from j2k_dev.sandbox.state import read_state
@@ -63,7 +64,7 @@ def render(options: UpOptions, ui: Ui) -> tuple[Path, ...]:
             assert context.recording.error is not None
             raise raised(context.recording.error, "nothing can be rendered before the notebook runs to its end")
         refuse_what_pods_lack(context)
-        _, overlay = rendered(context, context.pipeline, sandbox_site(context))
+        _, overlay = rendered(without_parameters(context)[0], sandbox_site(context))
     return (overlay / "kustomization.yaml", *sorted(overlay.parent.parent.rglob("*.yaml")))
 
 
@@ -87,6 +88,7 @@ def answer_of(workspace: Workspace, notebook: Path | None, service: str, path: s
 def remove_deployments(workspace: Workspace, ui: Ui) -> tuple[str, ...]:
     """Remove every pipeline of a workspace from its cluster, with its topics, and return their namespaces."""
     with lock(workspace, wait=False):
+        refuse_while_runs_go_on(workspace)
         there = placed_in(workspace)
         # Where the kubeconfig is gone, so is the sandbox, and all that was in it.
         for cluster in {placed.kubeconfig for placed in there if Path(placed.kubeconfig).exists()}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,14 @@ from j2k_dev.sandbox.commands import SystemRunner
 if TYPE_CHECKING:
     from j2k_dev.engine.workspace import Workspace
 
+_RUNS_KEPT = 20
+
 
 @dataclass(frozen=True)
 class Placed:
     """A pipeline that was brought onto a cluster, and how that is reached; ``stages``: the name of each one's objects.
 
-    ``run`` is the latest run there.
+    ``runs`` are the latest runs there, the newest first.
     """
 
     pipeline: str
@@ -31,7 +34,7 @@ class Placed:
     kubeconfig: str
     kubectl: str
     stages: dict[str, str]
-    run: str
+    runs: tuple[str, ...]
 
     @property
     def calls(self) -> Kubectl:
@@ -49,8 +52,11 @@ def placed_in(workspace: Workspace) -> tuple[Placed, ...]:
 
 
 def remember(workspace: Workspace, placed: Placed) -> None:
-    """Keep where a pipeline is."""
-    write_json(workspace.root / CLUSTERS, _plain(workspace) | {placed.pipeline: to_plain(placed)})
+    """Keep where a pipeline is, and with its runs the ones that are known."""
+    earlier = [run for known in placed_in(workspace) if known.pipeline == placed.pipeline for run in known.runs]
+    runs = tuple(dict.fromkeys((*placed.runs, *earlier)))[:_RUNS_KEPT]
+    plain = to_plain(dataclasses.replace(placed, runs=runs))
+    write_json(workspace.root / CLUSTERS, _plain(workspace) | {placed.pipeline: plain})
 
 
 def forget(workspace: Workspace, pipeline: str) -> None:

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from j2k_dev.actions.engines import ENGINES, choose_engine
 from j2k_dev.actions.leftovers import remove_damaged, sweep
 from j2k_dev.engine.interpreter import Launcher, choose, launcher, probe
+from j2k_dev.engine.locks import lock
 from j2k_dev.engine.support import support_folder
 from j2k_dev.engine.workdir import Inputs, prepare_inputs
-from j2k_dev.engine.workspace import Workspace, lock, open_workspace
+from j2k_dev.engine.workspace import Workspace, open_workspace
 from j2k_dev.model.errors import BadInput
 from j2k_dev.notebook.reader import read_notebook
 from j2k_dev.notebook.source import PARAMETERS_TAG, NotebookFile, inject_parameters
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from j2k_dev.actions.engines import Engine
     from j2k_dev.actions.ui import Ui
+    from j2k_dev.engine.locks import WorkspaceLock
     from j2k_dev.model.pipeline import Pipeline, Split
     from j2k_dev.model.recording import InputScope, Interpreter, Recording
     from j2k_dev.model.run import RunSummary, StageResult
@@ -33,7 +37,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SPLITS = ("auto", "tags", "headings", "cells")
-ENGINES = ("auto", "local", "kind")
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,16 @@ class UpOptions:
 class Context:
     """What is known: ``notebook`` is what runs (parameters injected), ``original`` what was read.
 
-    ``recording`` is what the plan is made from; ``oracle`` the recording of exactly this notebook, or None.
-    ``plan_notes`` are those of the latest plan.
+    ``engine`` runs the stages. ``recording`` is what the plan is made from; ``oracle`` the recording of exactly this
+    notebook, or None. ``plan_notes`` are those of the latest plan.
     """
 
     options: UpOptions
     ui: Ui
+    engine: Engine
+    trace: str
     workspace: Workspace
+    lock: WorkspaceLock
     original: NotebookFile
     notebook: NotebookFile
     interpreter: Interpreter
@@ -88,6 +94,12 @@ class Context:
     plan_notes: tuple[str, ...] = ()
 
     @property
+    def recorded(self) -> NotebookFile:
+        """Return the notebook that ``recording`` is of."""
+        parameters = self.options.parameters if self.recording is self.oracle else {}
+        return inject_parameters(self.original, parameters)
+
+    @property
     def split(self) -> Split:
         """Return how to cut."""
         return self.options.split  # type: ignore[return-value]  # checked when the context was made
@@ -96,17 +108,6 @@ class Context:
     def anew(self) -> bool:
         """Say whether the stages are to run even if nothing changed."""
         return self.options.fresh or self.options.rerun
-
-    @property
-    def trace(self) -> str:
-        """Return how file access is traced: images are made from ReproZip's trace, else audit events are enough."""
-        asked = self.options.trace or ("reprozip" if self.engine == "kind" else "audit")
-        return "none" if asked == "audit" and self.foreign_kernel else asked
-
-    @property
-    def engine(self) -> str:
-        """Name the engine that runs the stages."""
-        return "kind" if self.options.engine == "kind" else "local"
 
     @property
     def foreign_kernel(self) -> str:
@@ -150,14 +151,25 @@ def opened(options: UpOptions, ui: Ui) -> Iterator[Context]:
     interpreter = probe(choice)
     start = launcher(choice, interpreter, support_folder())
     workspace = open_workspace(options.notebook, options.workspace)
-    with lock(workspace, note=ui.note):
+    with lock(workspace, note=ui.note) as held:
         sweep(workspace)
         store = BlobStore(workspace.exchange / "blobs")
         inputs = prepare_inputs(options.notebook, workspace.root, store, options.data)
         notes = (*original.notes, *choice.notes, *inputs.notes, *_unknown(original, options.parameters))
         for note in notes:
             ui.note(note)
-        yield Context(options, ui, workspace, original, notebook, interpreter, start, inputs, store, notes=notes)
+        engine = choose_engine(options.engine, interpreter.language, ui.note)
+        trace = _trace(options, engine, interpreter)
+        yield Context(
+            options, ui, engine, trace, workspace, held, original, notebook, interpreter, start, inputs, store,
+            notes=notes,
+        )  # fmt: skip
+
+
+def _trace(options: UpOptions, engine: Engine, interpreter: Interpreter) -> str:
+    """Say how file access is traced: images are made from ReproZip's trace, else audit events are enough."""
+    asked = options.trace or ("reprozip" if engine == "kind" else "audit")
+    return "none" if asked == "audit" and interpreter.language != "python" else asked
 
 
 def _unknown(notebook: NotebookFile, parameters: Mapping[str, Any]) -> Iterator[str]:

@@ -5,6 +5,7 @@ Each step is skipped by itself where nothing changed; killed anywhere and called
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from j2k_dev.actions.build import Build, BuildOptions
 from j2k_dev.actions.cluster_limits import refuse_what_images_lack, refuse_what_pods_lack
 from j2k_dev.actions.cluster_logs import keep_logs
 from j2k_dev.actions.cluster_record import Placed, remember
+from j2k_dev.actions.parameters import without_parameters
 from j2k_dev.actions.sandbox import BringUp, engine_for
 from j2k_dev.deploy import manifests, schema
 from j2k_dev.deploy.deployer import DynamicPodDeployer
@@ -23,6 +25,7 @@ from j2k_dev.deploy.memory import by_stage
 from j2k_dev.deploy.pods import REPLICAS, Deployed, dns_label, plan_pods
 from j2k_dev.deploy.tree import LOCAL, local_tree, released, write_tree
 from j2k_dev.deploy.watch import watched
+from j2k_dev.engine.locks import in_use
 from j2k_dev.packaging.system import USER
 from j2k_dev.sandbox.commands import SystemRunner
 from j2k_dev.sandbox.images import provide_images
@@ -57,32 +60,41 @@ class Site:
     kafka: Mapping[str, str]
 
 
-def run_on_cluster(context: Context, pipeline: Pipeline, progress: Progress) -> tuple[StageResult, ...]:
-    """Run the pipeline in pods on the workspace's sandbox, and return the results of its stages."""
+def run_on_cluster(context: Context, progress: Progress) -> tuple[StageResult, ...]:
+    """Run the planned pipeline in pods on the workspace's sandbox, and return the results of its stages."""
     refuse_what_pods_lack(context)
     site = sandbox_site(context)
-    deployed, overlay = rendered(context, pipeline, site)
-    kubectl = Kubectl(site.cluster, SystemRunner())
+    template, parameters = without_parameters(context)
+    deployed, overlay = rendered(template, site)
     placed = _remembered(context, deployed, site)
-    bus = KafkaBus(site.broker)
-    try:
-        bus.create_topics(_topics(deployed), partitions=REPLICAS)
-        _give_away(context.workspace.exchange, deployed.user, deployed.group)
-        deployer = DynamicPodDeployer(kubectl, deployed)
-        with context.ui.step(f"deploying {len(deployed.pods)} stages to {site.cluster.context}"):
-            deployer.deploy(overlay)
-        with watched(kubectl, deployed.namespace, deployer.selector) as pods:
-            run = ClusterRun(
-                context.run, {pod.stage: pod.input_topic for pod in deployed.pods}, context.workspace.exchange
-            )
+    run = ClusterRun(context.run, _inputs(deployed), context.workspace.exchange, parameters)
+    which = context.workspace.pods_lock(deployed.pipeline)
+    # While the run goes on, others may plan here and run in the same pods; who needs other pods waits for its end.
+    with contextlib.closing(KafkaBus(site.broker)) as bus, contextlib.ExitStack() as using:
+        using.enter_context(in_use(which, deployed.labels[manifests.RELEASE], context.ui.note))
+        deployer = _deploy(context, deployed, overlay, site, bus)
+        pods = using.enter_context(watched(placed.calls, deployed.namespace, deployer.selector))
+        with context.lock.released(), using:
             try:
                 results = ClusterEngine(bus, pods).run(run, progress)
             finally:
                 keep_logs(context.workspace.run(context.run), placed, pods.pods())
-        _remove_older_topics(bus, deployed)
-        return results
-    finally:
-        bus.close()
+            _remove_older_topics(bus, deployed)
+    return results
+
+
+def _deploy(context: Context, deployed: Deployed, overlay: Path, site: Site, bus: KafkaBus) -> DynamicPodDeployer:
+    """Have topics, an exchange that pods may write, and the pods."""
+    bus.create_topics(_topics(deployed), partitions=REPLICAS)
+    _give_away(context.workspace.exchange, deployed.user, deployed.group)
+    deployer = DynamicPodDeployer(Kubectl(site.cluster, SystemRunner()), deployed)
+    with context.ui.step(f"deploying {len(deployed.pods)} stages to {site.cluster.context}"):
+        deployer.deploy(overlay)
+    return deployer
+
+
+def _inputs(deployed: Deployed) -> dict[str, str]:
+    return {pod.stage: pod.input_topic for pod in deployed.pods}
 
 
 def _remove_older_topics(bus: KafkaBus, deployed: Deployed) -> None:
@@ -91,11 +103,12 @@ def _remove_older_topics(bus: KafkaBus, deployed: Deployed) -> None:
     bus.delete_topics([topic for topic in there if topic not in _topics(deployed)])
 
 
-def rendered(context: Context, pipeline: Pipeline, site: Site) -> tuple[Deployed, Path]:
+def rendered(context: Context, site: Site) -> tuple[Deployed, Path]:
     """Have the images, and the manifests written for people to read; return what they say, and the overlay."""
+    assert context.pipeline is not None
     built = Build(BuildOptions(registry=site.registry)).execute(context)
     refuse_what_images_lack(context, built)
-    deployed = released(_deployed(context, pipeline, built, site), EXCHANGE, list(site.nodes))
+    deployed = released(_deployed(context, context.pipeline, built, site), EXCHANGE, list(site.nodes))
     return deployed, _written(context, deployed, site)
 
 
@@ -109,7 +122,7 @@ def _remembered(context: Context, deployed: Deployed, site: Site) -> Placed:
         str(cluster.kubeconfig),
         cluster.kubectl,
         stages,
-        context.run,
+        (context.run,),
     )
     remember(context.workspace, placed)
     return placed
@@ -172,5 +185,6 @@ def _give_away(exchange: Path, user: int, group: int) -> None:
     if os.getuid() != 0:
         return
     for folder, _, _ in os.walk(exchange):
-        if os.stat(folder).st_uid != user:  # noqa: PTH116 - hundreds of paths: strings are faster
-            os.chown(folder, user, group)
+        with contextlib.suppress(FileNotFoundError):  # pods of other runs may be at work
+            if os.stat(folder).st_uid != user:  # noqa: PTH116 - hundreds of paths: strings are faster
+                os.chown(folder, user, group)

@@ -6,18 +6,18 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from j2k_dev.actions.context import Context, UpOptions, with_notebook
+from j2k_dev.actions.parameters import with_parameters
 from j2k_dev.actions.record import Record, found_obstacles
 from j2k_dev.engine.workspace import write_json
 from j2k_dev.model.codec import to_plain
 from j2k_dev.model.errors import NotebookRaised
 from j2k_dev.notebook.planning import plan as plan_stages
-from j2k_dev.notebook.source import INJECTED_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from j2k_dev.actions.ui import Ui
-    from j2k_dev.model.pipeline import Pipeline, Stage
+    from j2k_dev.model.pipeline import Pipeline
     from j2k_dev.model.recording import CellError, Recording
 
 
@@ -33,11 +33,12 @@ class Plan:
         if recording is context.oracle:
             pipeline = plan_stages(context.notebook, recording, context.split)
         else:
-            pipeline = _with_injected(plan_stages(context.original, recording, context.split), context)
+            planned = plan_stages(context.original, recording, context.split)
+            pipeline = with_parameters(planned, context.original)
         write_json(context.workspace.pipeline, to_plain(pipeline))
         found = found_obstacles(context, recording)
-        planned = (note for note in pipeline.notes if not any(reason in note for reason in found.values()))
-        notes = tuple(note for note in (*planned, *_given_up(found)) if note not in context.notes)
+        lasting = (note for note in pipeline.notes if not any(reason in note for reason in found.values()))
+        notes = tuple(note for note in (*lasting, *_given_up(found)) if note not in context.notes)
         for note in notes:
             if note not in context.plan_notes:
                 context.ui.note(note)
@@ -66,20 +67,3 @@ def _given_up(found: dict[int, str]) -> Iterator[str]:
     for reason in dict.fromkeys(found.values()):
         cells = ", ".join(str(after) for after in sorted(found) if found[after] == reason)
         yield f"nothing is handed over after cell {cells}: {reason}"
-
-
-def _with_injected(pipeline: Pipeline, context: Context) -> Pipeline:
-    """Move the cells of a plan to where they are once the parameters' cell is in its place, and add that one."""
-    place = next(cell.index for cell in context.notebook.cells if INJECTED_TAG in cell.tags)
-    moved = int(len(context.notebook.cells) > len(context.original.cells))
-
-    def shifted(stage: Stage) -> Stage:
-        cells = tuple(cell + moved if cell >= place else cell for cell in stage.cells)
-        return dataclasses.replace(stage, cells=cells)
-
-    stages = list(map(shifted, pipeline.stages))
-    if not any(place in stage.cells for stage in stages):
-        home = max((i for i, stage in enumerate(stages) if stage.cells[0] < place), default=0)
-        cells = tuple(sorted({*stages[home].cells, place}))
-        stages[home] = dataclasses.replace(stages[home], cells=cells)
-    return dataclasses.replace(pipeline, stages=tuple(stages))

@@ -14,6 +14,7 @@ from j2k_dev.actions.results import files_at_end
 from j2k_dev.actions.specs import stage_specs
 from j2k_dev.actions.ui import StageEvent
 from j2k_dev.engine.local import LocalEngine, Places, RunRequest
+from j2k_dev.engine.locks import run_holder, running
 from j2k_dev.engine.workspace import read_json, write_json, write_text
 from j2k_dev.model.codec import to_plain
 from j2k_dev.model.errors import MachineryFailed, Refused
@@ -60,7 +61,7 @@ class Run:
         ui.stages([(stage.name, len(stage.cells)) for stage in pipeline.stages])
         # The report's libraries are imported while the stages run, so that nobody waits for them.
         threading.Thread(target=importlib.import_module, args=("j2k_dev.report.html",), daemon=True).start()
-        with ui.step(f"running {len(pipeline.stages)} stages"):
+        with ui.step(f"running {len(pipeline.stages)} stages"), running(context.workspace, context.run):
             results = _on_engine(context, pipeline, specs)
         _remember(context, pipeline, specs, results)
         return dataclasses.replace(context, results=results)
@@ -71,7 +72,7 @@ def _on_engine(context: Context, pipeline: Pipeline, specs: dict[str, StageSpec]
     if context.engine == "kind":
         from j2k_dev.actions.on_cluster import run_on_cluster  # noqa: PLC0415 - what it needs takes 0.5 s to import
 
-        return run_on_cluster(context, pipeline, progress)
+        return run_on_cluster(context, progress)
     paths = context.workspace.run(context.run)
     places = Places(context.workspace.bus, context.workspace.exchange, context.inputs.work, paths.logs)
     if remove_if_damaged(places.bus):
@@ -88,7 +89,8 @@ def new_run(context: Context) -> str:
     request = request_of(context)
     for name in () if context.anew else context.workspace.run_names():
         paths = context.workspace.run(name)
-        cut_off = read_json(paths.root / REQUEST) == request and not paths.summary.exists()
+        unfinished = read_json(paths.root / REQUEST) == request and not paths.summary.exists()
+        cut_off = unfinished and run_holder(context.workspace, name) is None
         if cut_off and all(_is_whole(context, result) for result in _results(context, name)):
             context.ui.note(f"going on with the run {name}, which was cut off")
             return name

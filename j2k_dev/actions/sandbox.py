@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from j2k_dev.engine.workspace import open_workspace, workspace_at
-from j2k_dev.sandbox import provision
 from j2k_dev.sandbox.commands import SystemRunner
+from j2k_dev.sandbox.docker_engine import provision
+from j2k_dev.sandbox.docker_engine.engine import connect
+from j2k_dev.sandbox.docker_engine.inotify import raise_limits
+from j2k_dev.sandbox.docker_engine.machine import this_machine
 from j2k_dev.sandbox.down import TakenDown, take_down
-from j2k_dev.sandbox.engine import connect
 from j2k_dev.sandbox.images import provide_images
-from j2k_dev.sandbox.inotify import raise_limits
 from j2k_dev.sandbox.kubeconfig import add_context, remove_context, user_kubeconfig
-from j2k_dev.sandbox.machine import this_machine
 from j2k_dev.sandbox.status import SandboxStatus, sandbox_status
 from j2k_dev.sandbox.up import bring_up
 from j2k_dev.sandbox.workspaces import named_sandbox, sandboxes_of
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
     from j2k_dev.sandbox.commands import Runner
+    from j2k_dev.sandbox.docker_engine.provision import Provided
     from j2k_dev.sandbox.model import Sandbox, SandboxState
     from j2k_dev.sandbox.progress import Progress
-    from j2k_dev.sandbox.provision import Provided
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from j2k_dev.actions.context import cell_sources
+from j2k_dev.actions.parameters import home_of_parameters
+from j2k_dev.notebook.source import parameters_place
 from j2k_dev.worker.spec import StageSpec
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ def stage_specs(context: Context, pipeline: Pipeline) -> dict[str, StageSpec]:
     sources = {cell.index: cell for cell in cell_sources(context.notebook)}
     text = "\n".join(cell.source for cell in sources.values())
     assert context.recording is not None
+    place = None if context.foreign_kernel else parameters_place(context.notebook)
+    setting = None if place is None else pipeline.stages[home_of_parameters(pipeline.stages, place)]
     return {
         stage.name: StageSpec(
             stage=stage,
@@ -30,6 +34,8 @@ def stage_specs(context: Context, pipeline: Pipeline) -> dict[str, StageSpec]:
             changes=context.recording.changes,
             copy=any(word in text for word in _OWNERSHIP),
             kernel=context.foreign_kernel,
+            parameters=place,
+            sets_parameters=stage is setting,
         )
         for stage in pipeline.stages
     }

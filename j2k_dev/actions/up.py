@@ -26,7 +26,7 @@ from j2k_dev.actions.results import (
 from j2k_dev.actions.run import REQUEST, Run, failure_of, request_of, run_key, run_name
 from j2k_dev.actions.verify import Compared, compare
 from j2k_dev.engine.workspace import read_json
-from j2k_dev.model.errors import MachineryFailed
+from j2k_dev.model.errors import MachineryFailed, Refused
 from j2k_dev.model.run import RunSummary
 
 if TYPE_CHECKING:
@@ -53,12 +53,26 @@ def run(options: UpOptions, ui: Ui) -> RunSummary:
 def _up(start: Context) -> RunSummary:
     started = time.time()
     try:
-        context = Plan().execute(Record().execute(start))
+        context = fitting_engine(Plan().execute(Record().execute(start)))
     except RecordingStopped as stopped:
         raise _stopped(start, stopped, started) from stopped
     summary = _known(context) or _made(context, started)
     copy_out(context, summary.run)
     return summary
+
+
+def fitting_engine(context: Context) -> Context:
+    """Stay on this machine where pods could not run the notebook, unless they were asked for."""
+    if context.engine == "local" or context.options.engine != "auto" or context.pipeline is None:
+        return context
+    from j2k_dev.actions.cluster_limits import refuse_what_pods_lack  # noqa: PLC0415 - takes its time to import
+
+    try:
+        refuse_what_pods_lack(context)
+    except Refused as refused:
+        context.ui.note(f"in processes on this machine instead: {refused.message}")
+        return dataclasses.replace(context, engine="local")
+    return context
 
 
 def _made(context: Context, started: float) -> RunSummary:

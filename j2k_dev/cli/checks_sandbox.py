@@ -13,12 +13,12 @@ from j2k_dev.cli.finding import Finding, tried
 from j2k_dev.engine.support import cache_folder
 from j2k_dev.model.errors import J2kError
 from j2k_dev.report.units import human_bytes
-from j2k_dev.sandbox import inotify
+from j2k_dev.sandbox.building.programs import check_programs
+from j2k_dev.sandbox.building.recipes import load_recipes
 from j2k_dev.sandbox.commands import SystemRunner
-from j2k_dev.sandbox.engine import EngineFacts, connect, engine_facts
-from j2k_dev.sandbox.machine import cgroup_version
-from j2k_dev.sandbox.programs import check_programs
-from j2k_dev.sandbox.recipes import load_recipes
+from j2k_dev.sandbox.docker_engine import inotify
+from j2k_dev.sandbox.docker_engine.engine import EngineFacts, connect, engine_facts
+from j2k_dev.sandbox.docker_engine.machine import cgroup_version
 
 _MEGABYTE = 1_000_000
 

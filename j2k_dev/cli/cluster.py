@@ -106,12 +106,12 @@ def _show_pods(session: Session, found: Deployment) -> None:
 
 
 def placed_run(workspace: Workspace, paths: RunPaths) -> Placed | None:
-    """Find the pipeline on a cluster that a run is of, if it is the latest there."""
+    """Find the pipeline on a cluster that a run is of, if it is one of the latest there."""
     if not (workspace.root / CLUSTERS).exists():
         return None
     from j2k_dev.actions.cluster_record import placed_in  # noqa: PLC0415 - see render
 
-    return next((placed for placed in placed_in(workspace) if placed.run == paths.root.name), None)
+    return next((placed for placed in placed_in(workspace) if paths.root.name in placed.runs), None)
 
 
 def remove_deployments(session: Session, workspace: Workspace) -> tuple[str, ...]:

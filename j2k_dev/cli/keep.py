@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from j2k_dev.cli.cluster import remove_deployments
 from j2k_dev.cli.command import add
-from j2k_dev.engine.workspace import EXCHANGE, SANDBOX, remove
+from j2k_dev.engine.removal import remove
+from j2k_dev.engine.workspace import EXCHANGE, SANDBOX
 
 if TYPE_CHECKING:
     import typer
 
     from j2k_dev.cli.session import Session
-    from j2k_dev.engine.workspace import Removed
+    from j2k_dev.engine.removal import Removed
     from j2k_dev.sandbox.down import TakenDown
 
 

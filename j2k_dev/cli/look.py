@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from j2k_dev.cli.cluster import placed_run, plain_deployments, show_deployments
 from j2k_dev.cli.command import add
 from j2k_dev.cli.make import results
-from j2k_dev.engine.workspace import Workspace, holder, read_json
+from j2k_dev.engine.locks import holder, run_holder, runs_at_work
+from j2k_dev.engine.workspace import Workspace, read_json
 from j2k_dev.model.codec import CodecError, from_plain
 from j2k_dev.model.errors import BadInput
 from j2k_dev.model.run import RunSummary
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import typer
 
     from j2k_dev.cli.session import Session
+    from j2k_dev.engine.locks import Holder
     from j2k_dev.engine.workspace import RunPaths
 
 _FOLLOW_SECONDS = 0.2
@@ -40,13 +42,13 @@ def register(app: typer.Typer) -> None:
 def status(session: Session, values: dict[str, Any]) -> int:  # noqa: ARG001 - the place is in the session
     """Show what is kept: the latest run and its verdict, what is at work now, earlier runs."""
     workspace = session.workspace()
-    names, busy = workspace.run_names(), holder(workspace)
+    names, busy = workspace.run_names(), _at_work(workspace)
     summaries = [(name, _summary(workspace.run(name), session)) for name in names[:_LATEST_RUNS]]
     if session.as_json:
         session.emit(_status_document(workspace, summaries, names))
         return 0
-    if busy:
-        session.say(f"at work: {busy}")
+    for each in busy:
+        session.say(f"at work: {each}")
     latest = next((summary for _name, summary in summaries if summary), None)
     for name in [name for name, summary in summaries[:1] if summary is None]:
         session.say(f"run {name} has not ended{'' if busy else ': the command that started it, run again, goes on'}")
@@ -73,11 +75,13 @@ def logs(session: Session, values: dict[str, Any]) -> int:
         texts = {file.stem: _text(file) for file in _logs(paths, values["stage"])}
         session.emit({"run": paths.root.name, "logs": texts})
         return 0
-    placed = placed_run(workspace, paths) if values["follow"] and holder(workspace) else None
+    goes_on = run_holder(workspace, paths.root.name) is not None
+    placed = placed_run(workspace, paths) if values["follow"] and goes_on else None
     if placed is not None:  # the files are written when the run ends
         from j2k_dev.actions.cluster_logs import follow_logs  # noqa: PLC0415 - only where there is a cluster
 
-        follow_logs(paths, placed, values["stage"], session.write, lambda: holder(workspace) is None)
+        over = lambda: run_holder(workspace, paths.root.name) is None  # noqa: E731 - asked again and again
+        follow_logs(paths, placed, values["stage"], session.write, over)
         return 0
     if not _logs(paths, values["stage"]) and not values["follow"]:
         session.stderr.print(f"run {paths.root.name} has no logs yet", markup=False)
@@ -102,7 +106,7 @@ def open_(session: Session, values: dict[str, Any]) -> int:
 def _status_document(
     workspace: Workspace, summaries: list[tuple[str, RunSummary | None]], names: tuple[str, ...]
 ) -> dict[str, Any]:
-    busy = holder(workspace)
+    busy = _at_work(workspace)
     runs = [
         {"run": name, "verdict": summary.verdict, "engine": summary.engine, "seconds": summary.seconds}
         if summary
@@ -111,12 +115,19 @@ def _status_document(
     ]
     return {
         "workspace": str(workspace.root),
-        "at_work": dataclasses.asdict(busy) if busy else None,
+        "at_work": dataclasses.asdict(busy[0]) if busy else None,
+        "running": sorted(runs_at_work(workspace)),
         "runs": runs,
         "runs_kept": len(names),
         "deployments": plain_deployments(workspace),
         "latest": next((read_json(workspace.run(name).summary) for name, summary in summaries if summary), None),
     }
+
+
+def _at_work(workspace: Workspace) -> tuple[Holder, ...]:
+    """Give who changes the workspace, then who carries runs; each once."""
+    found = [carrier for carrier in (holder(workspace), *runs_at_work(workspace).values()) if carrier]
+    return tuple({carrier.pid: carrier for carrier in reversed(found)}.values())[::-1]
 
 
 def _summary(paths: RunPaths, session: Session) -> RunSummary | None:
@@ -153,7 +164,7 @@ def _follow(session: Session, workspace: Workspace, paths: RunPaths, *, stage: s
     places: dict[Path, int] = {}
     while True:
         # Asked before reading: what is written until the run ends is read after it has ended.
-        ended = once or holder(workspace) is None
+        ended = once or not (holder(workspace) or run_holder(workspace, paths.root.name))
         several = stage is None
         for file in _logs(paths, stage):
             for line in _new_lines(file, places, whole=not ended):

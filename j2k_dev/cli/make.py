@@ -6,11 +6,12 @@ Actions and rendering are imported inside the commands: help and completion need
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from j2k_dev.cli.command import add
-from j2k_dev.cli.options import Format
+from j2k_dev.cli.options import ENGINE_VARIABLE, Format
 from j2k_dev.engine.workspace import RunPaths, read_json, write_text
 from j2k_dev.model.codec import to_plain
 from j2k_dev.model.errors import NotebookRaised
@@ -101,7 +102,7 @@ def up_options(session: Session, values: dict[str, Any]) -> UpOptions:
 
     return UpOptions(
         notebook=values["notebook"],
-        engine=str(values.get("engine", "auto")),
+        engine=str(values.get("engine") or os.environ.get(ENGINE_VARIABLE) or "auto"),
         split=str(values.get("split", "auto")),
         parameters=parse_parameters(values.get("parameters") or ()),
         out=values.get("out"),

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 _PANEL = "Output"
+ENGINE_VARIABLE = "J2K_ENGINE"
 
 
 class Engine(StrEnum):
@@ -67,7 +68,9 @@ class Export(StrEnum):
 # Parameter name → annotation and default. A command names the ones it takes.
 OPTIONS: dict[str, tuple[Any, Any]] = {
     "engine": (
-        Annotated[Engine, typer.Option(help="Where the stages run; auto says which it took and why.")],
+        Annotated[
+            Engine, typer.Option(help="Where the stages run; auto says which it took and why.", envvar=ENGINE_VARIABLE)
+        ],
         Engine.auto,
     ),
     "split": (Annotated[Split, typer.Option(help="What decides where stages begin.")], Split.auto),

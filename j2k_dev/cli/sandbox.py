@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import typer
 
     from j2k_dev.cli.session import Session
+    from j2k_dev.sandbox.docker_engine.provision import Provided
     from j2k_dev.sandbox.down import TakenDown
-    from j2k_dev.sandbox.provision import Provided
 
 _TOLD = "A real Kubernetes cluster, image registry and Kafka broker on this machine."
 

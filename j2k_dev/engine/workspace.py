@@ -1,24 +1,17 @@
 """The workspace, ``.j2k/`` beside the notebook: where everything j2k keeps lies, who may write it, how it is written.
 
-One command at a time records or runs in a workspace (``lock``). Only what carries our marker is ever removed, and of
-that only the names that this layout gives out.
+Whose turn it is there is said by ``locks.py``; what may be removed, by ``removal.py``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
-import re
 import shlex
 import shutil
-import stat
-import sys
 import tempfile
-import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +20,7 @@ from j2k_dev import __version__
 from j2k_dev.model.errors import BadInput, J2kError, MachineryFailed, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 FOLDER = ".j2k"
 # In it: what belongs to sandboxes, which outlive what notebooks leave.
@@ -38,18 +31,15 @@ CLUSTERS = "clusters.json"
 FORMAT = 1
 
 _MARKER = "workspace.json"
-_IGNORE = ".gitignore"
-_IGNORE_ALL = "*\n"
-_TEMPORARY = ".tmp-"
+IGNORE = ".gitignore"
+IGNORE_ALL = "*\n"
+TEMPORARY = ".tmp-"
 # With what SQLite, the bus and the memo of hashes put beside them.
-_OURS = frozenset({
-    "recordings", EXCHANGE, "runs", "work", "pipeline.json", "plan.html", "lock", _IGNORE, _MARKER,
-    "images", "manifests", CLUSTERS, "trials", "inputs.json", "inputs.json.clock", "inputs.json.new",
+OURS = frozenset({
+    "recordings", EXCHANGE, "runs", "work", "pipeline.json", "plan.html", "lock", IGNORE, _MARKER,
+    "images", "manifests", "pods", CLUSTERS, "trials", "inputs.json", "inputs.json.clock", "inputs.json.new",
     "bus.sqlite", "bus.sqlite-wal", "bus.sqlite-shm", "bus.sqlite-journal", "bus.sqlite-bells",
 })  # fmt: skip
-_BUG = re.compile(r"bug-[0-9-]+\.txt")
-_LOCK_POLL_SECONDS = 0.05
-_LOCK_REMIND_SECONDS = 30.0
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -105,6 +95,10 @@ class Workspace:
     def work(self) -> Path:
         """Above the one working directory that the recording and every stage share."""
         return self.root / "work"
+
+    def pods_lock(self, pipeline: str) -> Path:
+        """Name the file that is locked by the runs that use a pipeline's pods; it says which pods these are."""
+        return self.root / "pods" / pipeline
 
     @property
     def recordings(self) -> Path:
@@ -223,8 +217,8 @@ def _create(workspace: Workspace) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(workspace.root))
     if workspace.marker.exists():
         return
-    names = [entry.name for entry in workspace.root.iterdir() if not entry.name.startswith(_TEMPORARY)]
-    taken = [name for name in names if name in _OURS and name not in (_IGNORE, _MARKER)]
+    names = [entry.name for entry in workspace.root.iterdir() if not entry.name.startswith(TEMPORARY)]
+    taken = [name for name in names if name in OURS and name not in (IGNORE, _MARKER)]
     # Looked at again: another command may be making the workspace, and it writes the marker before what follows.
     if taken and not workspace.marker.exists():
         raise BadInput(
@@ -232,7 +226,7 @@ def _create(workspace: Workspace) -> None:
             way_out="give it a folder of its own: --workspace DIR",
         )
     if not names:
-        write_text(workspace.root / _IGNORE, _IGNORE_ALL)
+        write_text(workspace.root / IGNORE, IGNORE_ALL)
     write_json(workspace.marker, {"j2k": __version__, "format": FORMAT})
 
 
@@ -247,171 +241,6 @@ def unwritable(error: OSError, root: Path) -> J2kError:
     )
 
 
-# --- the lock ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Holder:
-    """Who records or runs in a workspace just now; ``since`` in seconds since the epoch."""
-
-    pid: int
-    command: str
-    since: float
-
-    def __str__(self) -> str:
-        return f"process {self.pid} (`{self.command}`)"
-
-
-@contextlib.contextmanager
-def lock(
-    workspace: Workspace, *, wait: bool = True, note: Callable[[str], None] = lambda _text: None
-) -> Iterator[None]:
-    """Be the one command that records or runs here; a second one waits and says for whom, or is refused."""
-    descriptor = _locked(workspace, note if wait else None)
-    try:
-        _sign(descriptor)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def holder(workspace: Workspace) -> Holder | None:
-    """Tell who holds the lock, or None where nobody does."""
-    with contextlib.suppress(FileNotFoundError), workspace.lock_file.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return _signature(workspace)
-    return None
-
-
-def _locked(workspace: Workspace, note: Callable[[str], None] | None) -> int:
-    reminder = 0.0
-    while (descriptor := _try_lock(workspace)) is None:
-        other = _signature(workspace)
-        if note is None:
-            raise Refused(f"{other} is at work in {workspace.root}", way_out="wait until it ends, or stop it")
-        if time.monotonic() >= reminder:
-            note(f"waiting for {other}, which is at work in {workspace.root}")
-            reminder = time.monotonic() + _LOCK_REMIND_SECONDS
-        threading.Event().wait(_LOCK_POLL_SECONDS)
-    return descriptor
-
-
-def _try_lock(workspace: Workspace) -> int | None:
-    """Take the lock, or return None; a lock on a file that was removed meanwhile counts for nothing."""
-    try:
-        descriptor = os.open(workspace.lock_file, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise unwritable(error, workspace.root) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(descriptor), workspace.lock_file.stat()):
-            return descriptor
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    except OSError as error:
-        os.close(descriptor)
-        raise MachineryFailed(
-            f"{workspace.root} is on a disk that has no file locks: {error.strerror}",
-            way_out="keep the workspace on a local disk: --workspace DIR",
-        ) from error
-    os.close(descriptor)
-    return None
-
-
-def _sign(descriptor: int) -> None:
-    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    signature = json.dumps({"pid": os.getpid(), "command": command, "since": time.time()}).encode()
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, signature, 0)
-
-
-def _signature(workspace: Workspace) -> Holder:
-    told = _parsed(workspace.lock_file)
-    try:
-        return Holder(int(told["pid"]), str(told["command"]), float(told["since"]))
-    except (TypeError, KeyError, ValueError):
-        return Holder(0, "j2k, just starting", time.time())
-
-
-# --- removing ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Removed:
-    """What ``remove`` took away (bytes on disk) and what it left: what is not j2k's, sandboxes, an exchange."""
-
-    root: Path
-    names: tuple[str, ...]
-    bytes: int
-    kept: tuple[str, ...]
-
-
-def remove(workspace: Workspace, *, purge: bool = True) -> Removed:
-    """Remove what j2k keeps in a workspace and nothing else; commands at work there and sandboxes stay as they are.
-
-    Without ``purge``, what pipelines left on the exchange of a cluster stays too.
-    """
-    with lock(workspace, wait=False):
-        entries = sorted(workspace.root.iterdir())
-        keep = not purge and workspace.root / CLUSTERS in entries and workspace.exchange in entries
-        ours = _removable(workspace, entries, keep=keep)
-        kept = tuple(entry.name for entry in entries if not _is_ours(entry) or (keep and entry == workspace.exchange))
-        size = sum(_size_on_disk(entry) for entry in ours)
-        for entry in ours:
-            _remove_tree(entry)
-    if not kept and not workspace.root.is_symlink():
-        workspace.root.rmdir()
-    return Removed(workspace.root, tuple(str(entry.relative_to(workspace.root)) for entry in ours), size, kept)
-
-
-def _removable(workspace: Workspace, entries: list[Path], *, keep: bool) -> list[Path]:
-    """Pick what is j2k's; where a sandbox is, the workspace stays, and the folder that its nodes have mounted.
-
-    ``keep``: the exchange stays with all that is in it, and that it was a cluster's.
-    """
-    # The marker goes last: a removal that is interrupted can be taken up again.
-    ours = sorted(filter(_is_ours, entries), key=lambda entry: entry == workspace.marker)
-    if workspace.root / SANDBOX not in entries and not keep:
-        return ours
-    staying = [workspace.marker, workspace.root / _IGNORE, workspace.exchange]
-    staying += [workspace.root / CLUSTERS] if keep else []
-    exchanged = [] if keep else sorted(workspace.exchange.glob("[!.]*"))
-    return [entry for entry in ours if entry not in staying] + exchanged
-
-
-def _is_ours(entry: Path) -> bool:
-    if entry.name == _IGNORE:
-        return entry.is_file() and entry.read_text(encoding="utf-8", errors="replace") == _IGNORE_ALL
-    return entry.name in _OURS or entry.name.startswith(_TEMPORARY) or _BUG.fullmatch(entry.name) is not None
-
-
-def _remove_tree(path: Path) -> None:
-    if path.is_symlink() or not path.is_dir():
-        path.unlink(missing_ok=True)
-        return
-    _open_folder(path)
-    # Folders that a notebook closed to itself are opened first; links are never followed.
-    for folder, children, _files in os.walk(path):
-        for child in children:
-            _open_folder(Path(folder, child))
-    shutil.rmtree(path)
-
-
-def _open_folder(path: Path) -> None:
-    mode = path.lstat().st_mode
-    if stat.S_ISDIR(mode) and mode & stat.S_IRWXU != stat.S_IRWXU:
-        path.chmod(mode | stat.S_IRWXU)
-
-
-def _size_on_disk(path: Path) -> int:
-    if path.is_symlink() or not path.is_dir():
-        return path.lstat().st_blocks * 512
-    files = (Path(folder, name) for folder, _children, names in os.walk(path) for name in names)
-    return sum(file.lstat().st_blocks * 512 for file in files)
-
-
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
@@ -423,7 +252,7 @@ def write_json(path: Path, value: Any) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a file as a whole or not at all: temporary name, fsync, rename, fsync of the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
+    descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogatepass") as file:
             file.write(text)

@@ -53,6 +53,19 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class ParametersPlace:
+    """Where the cell that sets parameters goes: at this ``index``, instead of the cell there if it ``replaces`` it."""
+
+    index: int
+    replaces: bool
+    id: str
+
+    def moved(self, index: int) -> int:
+        """Return the index that another cell has once that one is in its place."""
+        return index + 1 if index >= self.index and not self.replaces else index
+
+
+@dataclass(frozen=True)
 class NotebookFile:
     """A notebook as read; ``sha256`` covers what runs (code, its place, its tags, the kernel), never the outputs.
 
@@ -301,10 +314,10 @@ def inject_parameters(notebook: NotebookFile, parameters: Mapping[str, Any]) -> 
             f"-p: j2k sets parameters in Python, and the notebook's language is {notebook.language}",
             "leave out -p and set the values in the notebook",
         )
-    place, replaced = _injection_place(notebook)
-    source = "# Parameters\n" + "\n".join(f"{name} = {_as_source(value)}" for name, value in parameters.items())
+    where = parameters_place(notebook)
+    place, replaced = where.index, int(where.replaces)
     cells = list(notebook.cells)
-    new = Cell(place, "code", source, (INJECTED_TAG,), cells[place].id if replaced else _fresh_id(cells))
+    new = Cell(place, "code", parameters_source(parameters), (INJECTED_TAG,), where.id)
     cells[place : place + replaced] = [new]
     renumbered = tuple(dataclasses.replace(cell, index=index) for index, cell in enumerate(cells))
     return dataclasses.replace(
@@ -316,13 +329,19 @@ def inject_parameters(notebook: NotebookFile, parameters: Mapping[str, Any]) -> 
     )
 
 
-def _injection_place(notebook: NotebookFile) -> tuple[int, int]:
-    """Return the index for the new cell and how many cells it replaces (0 or 1)."""
-    for tag, replaced in ((INJECTED_TAG, 1), (PARAMETERS_TAG, 0)):
+def parameters_source(parameters: Mapping[str, Any]) -> str:
+    """Write the cell that sets the parameters."""
+    return "# Parameters\n" + "\n".join(f"{name} = {_as_source(value)}" for name, value in parameters.items())
+
+
+def parameters_place(notebook: NotebookFile) -> ParametersPlace:
+    """Say where a cell with parameters goes."""
+    for tag, replaces in ((INJECTED_TAG, True), (PARAMETERS_TAG, False)):
         for cell in notebook.code_cells:
             if tag in cell.tags:
-                return cell.index + 1 - replaced, replaced
-    return 0, 0
+                own = cell.id if replaces else _fresh_id(notebook.cells)
+                return ParametersPlace(cell.index + 1 - replaces, replaces, own)
+    return ParametersPlace(0, replaces=False, id=_fresh_id(notebook.cells))
 
 
 def _injection_notes(notebook: NotebookFile, parameters: Mapping[str, Any]) -> tuple[str, ...]:

@@ -14,9 +14,9 @@ import docker.errors
 import requests
 
 from j2k_dev.model.errors import MachineryFailed
-from j2k_dev.sandbox.build import Builder, builder
+from j2k_dev.sandbox.building.build import Builder, builder
+from j2k_dev.sandbox.building.recipes import Recipes, load_recipes
 from j2k_dev.sandbox.model import Image, Images, Source
-from j2k_dev.sandbox.recipes import Recipes, load_recipes
 
 if TYPE_CHECKING:
     from j2k_dev.sandbox.commands import Runner

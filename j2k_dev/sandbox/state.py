@@ -7,7 +7,8 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
-from j2k_dev.engine.workspace import Workspace, lock, read_json, write_json
+from j2k_dev.engine.locks import lock
+from j2k_dev.engine.workspace import Workspace, read_json, write_json
 from j2k_dev.model.codec import CodecError, from_plain, to_plain
 from j2k_dev.sandbox.model import SandboxState
 

@@ -10,7 +10,6 @@ import itertools
 import json
 import os
 import secrets
-import select
 import signal
 import threading
 import traceback
@@ -19,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from j2k_dev.model.codec import from_plain
-from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.model.pipeline import Pipeline
 from j2k_dev.worker import processes
 from j2k_dev.worker.channel import Channel
@@ -34,9 +32,7 @@ from j2k_dev.worker.warm import warm_up
 from j2k_dev.worker.zygote import PRELOAD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, MutableMapping, Sequence
-
-    from j2k_dev.worker.bus import Bus
+    from collections.abc import Mapping, MutableMapping, Sequence
 
 HEALTH_PORT = 8080
 STAGE = "J2K_STAGE"
@@ -46,7 +42,8 @@ TIMEOUT = "J2K_TIMEOUT"
 # What a container is told beside the broker's settings.
 OWN = (STAGE, *TOPICS, ATTEMPTS, TIMEOUT, "POD_NAME", "HOSTNAME")
 _PROGRAM = "j2k_dev.worker.stage"
-_RETRY_SECONDS = 1.0
+# What attempts made by pods are counted under: they go on counting whichever pod makes them.
+_SESSION = "pods"
 
 
 @dataclass(frozen=True)
@@ -114,7 +111,12 @@ def main(arguments: Sequence[str]) -> int:
     asking.close()
     signal.signal(signal.SIGTERM, lambda _number, _frame: os.kill(worker, signal.SIGTERM))
     _serve_the_worker(spec, control, answering)
-    return os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) % 256
+    return _status_for_the_shell(os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]))
+
+
+def _status_for_the_shell(code: int) -> int:
+    """Say that a signal ended the worker as shells do: 128 and its number."""
+    return code if code >= 0 else 128 - code
 
 
 def _be_the_worker(spec: PodSpec, control: Channel, bus: Channel, first: int, close: Sequence[int]) -> NoReturn:
@@ -157,7 +159,7 @@ def _worker_spec(spec: PodSpec) -> WorkerSpec:
         topics=spec.topics,
         bus="",
         log="",
-        session="",
+        session=_SESSION,
         attempts=spec.attempts,
         timeout=spec.timeout,
         once=False,
@@ -171,8 +173,7 @@ def _serve_the_worker(spec: PodSpec, control: Channel, questions: Channel) -> No
     health = Health(spec.name)
     serve(health, HEALTH_PORT)
     threading.Thread(target=_listen, args=(control, health), daemon=True).start()
-    settings = settings_from_environment(os.environ)
-    bus = _reached(lambda: KafkaBus(settings))
+    bus = KafkaBus(settings_from_environment(os.environ))
     while (question := questions.wait_for_line()) is not None:
         answered = answer(bus, question)
         _count(health, question, answered)
@@ -187,21 +188,6 @@ def _listen(control: Channel, health: Health) -> None:
         for line in control.receive():
             health.beat()
             health.ready = health.ready or "ready" in line
-
-
-def _reached(connect: Callable[[], Bus]) -> Bus:
-    """Connect to the broker, for as long as it takes: a broker that is away is waited for."""
-    while (bus := _tried(connect)) is None:
-        select.select([], [], [], _RETRY_SECONDS)
-    return bus
-
-
-def _tried(connect: Callable[[], Bus]) -> Bus | None:
-    try:
-        return connect()
-    except MachineryFailed as error:
-        processes.log(f"the broker is away: {error.message}\n")
-        return None
 
 
 def _count(health: Health, question: dict[str, Any], answered: dict[str, Any]) -> None:

@@ -93,7 +93,7 @@ class _Execution:
             restored = time.perf_counter()
             progress("restored", {"seconds": restored - started})
             reset_peak()
-            cells, raised = run_cells(self._shell, self._spec.cells, progress)
+            cells, raised = run_cells(self._shell, self._spec.cells_with(message.parameters), progress)
             done = time.perf_counter()
             result = result_of(message, self._shell.collector, cells, done - started, raised)
             result = replace(result, restore_seconds=restored - started, peak_bytes=peak_bytes())

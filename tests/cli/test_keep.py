@@ -8,6 +8,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from j2k_dev.engine import workspace as ws
+from j2k_dev.engine.locks import lock
 
 J2k = Callable[..., CompletedProcess[str]]
 
@@ -50,13 +51,13 @@ class TestDown:
     def test_a_pipeline_on_a_cluster_that_is_gone_is_forgotten(self, j2k: J2k, workspace: ws.Workspace) -> None:
         placed = {
             "pipeline": "p", "namespace": "j2k-p", "context": "kind-x", "kubeconfig": str(workspace.root / "none"),
-            "kubectl": "kubectl", "stages": {"a": "stage-1-a"}, "run": "r",
+            "kubectl": "kubectl", "stages": {"a": "stage-1-a"}, "runs": ["r"],
         }  # fmt: skip
         (workspace.root / "clusters.json").write_text(json.dumps({"p": placed}))
         assert json.loads(j2k("down", "--json").stdout)["namespaces"] == ["j2k-p"]
 
     def test_while_something_is_at_work_it_is_refused(self, j2k: J2k, workspace: ws.Workspace) -> None:
-        with ws.lock(workspace):
+        with lock(workspace):
             told = j2k("down")
         assert told.returncode == 4
         assert "is at work in" in told.stderr

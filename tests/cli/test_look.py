@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from j2k_dev.engine import workspace as ws
+from j2k_dev.engine.locks import lock
 
 J2k = Callable[..., "subprocess.CompletedProcess[str]"]
 Ran = Callable[..., ws.RunPaths]
@@ -32,7 +33,7 @@ class TestStatus:
         assert (told["latest"]["run"], told["latest"]["verdict"]) == ("newer", "equal")
 
     def test_it_says_who_is_at_work(self, j2k: J2k, workspace: ws.Workspace) -> None:
-        with ws.lock(workspace):
+        with lock(workspace):
             assert "at work: process" in j2k("status").stdout
             assert json.loads(j2k("status", "--json").stdout)["at_work"]["pid"] > 0
 
@@ -46,7 +47,7 @@ class TestStatus:
         ran("newer")
         placed = {
             "pipeline": "p", "namespace": "j2k-p", "context": "kind-x", "kubeconfig": "none", "kubectl": "false",
-            "stages": {"a": "stage-1-a"}, "run": "newer",
+            "stages": {"a": "stage-1-a"}, "runs": ["newer"],
         }  # fmt: skip
         (workspace.root / "clusters.json").write_text(json.dumps({"p": placed}))
         told = j2k("status").stdout
@@ -106,7 +107,7 @@ class TestLogs:
         paths = ran("r1", logs={"load": "one\nhal"})
         with subprocess.Popen([*command, "logs", "-f"], stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
-            with ws.lock(workspace):
+            with lock(workspace):
                 first = process.stdout.readline()
                 with (paths.logs / "load.log").open("a") as log:
                     log.write("f\n")

@@ -11,6 +11,7 @@ import pytest
 
 from j2k_dev import __version__
 from j2k_dev.engine import workspace as ws
+from j2k_dev.engine.locks import lock
 
 TIMEOUT = 60
 
@@ -98,7 +99,7 @@ class TestEndings:
         log = workspace.run("r1").logs / "load.log"
         ws.write_text(log, "first line\n")
         with (
-            ws.lock(workspace),
+            lock(workspace),
             subprocess.Popen(
                 [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
             ) as process,

@@ -10,7 +10,7 @@ import pytest
 
 from j2k_dev.engine.workspace import open_workspace
 from j2k_dev.sandbox.commands import SystemRunner
-from j2k_dev.sandbox.engine import connect
+from j2k_dev.sandbox.docker_engine.engine import connect
 from j2k_dev.sandbox.images import provide_images
 from j2k_dev.sandbox.model import Sandbox
 

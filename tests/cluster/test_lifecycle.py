@@ -224,7 +224,7 @@ import json, sys
 from pathlib import Path
 from j2k_dev.model.codec import from_plain
 from j2k_dev.sandbox.commands import SystemRunner
-from j2k_dev.sandbox.engine import connect
+from j2k_dev.sandbox.docker_engine.engine import connect
 from j2k_dev.sandbox.model import Image, Images, Sandbox
 from j2k_dev.sandbox.up import bring_up
 from tests.cluster.handle import Said

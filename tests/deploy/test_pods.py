@@ -13,7 +13,7 @@ from tests.deploy.made import IMAGES, PIPELINE, stage
 
 
 def test_each_stage_sends_to_the_next_and_the_last_one_to_the_results() -> None:
-    load, fit, plot = plan_pods(PIPELINE, IMAGES, "/work")
+    load, fit, plot = plan_pods(PIPELINE, IMAGES, "/home/ada/work")
     assert (load.role, fit.role, plot.role) == ("first", "middle", "last")
     assert load.output_topic == fit.input_topic == "weather.stage.fit.0123456789ab"
     assert fit.output_topic == plot.input_topic == "weather.stage.plot.0123456789ab"
@@ -22,7 +22,7 @@ def test_each_stage_sends_to_the_next_and_the_last_one_to_the_results() -> None:
 
 
 def test_a_pod_is_told_its_topics_in_its_environment() -> None:
-    load = plan_pods(PIPELINE, IMAGES, "/work")[0]
+    load = plan_pods(PIPELINE, IMAGES, "/home/ada/work")[0]
     assert load.environment == {
         "J2K_STAGE": "load",
         "INPUT_TOPIC": "weather.stage.load.0123456789ab",
@@ -40,21 +40,21 @@ def test_memory_follows_the_peak_that_the_recording_measured() -> None:
 
 
 def test_memory_that_was_asked_for_is_reserved_whole() -> None:
-    load, fit, _ = plan_pods(PIPELINE, IMAGES, "/work", memory={"fit": 3 << 30})
+    load, fit, _ = plan_pods(PIPELINE, IMAGES, "/home/ada/work", memory={"fit": 3 << 30})
     assert fit.resources.memory_request == fit.resources.memory_limit == 3 << 30
     assert load.resources == resources_of(PIPELINE.stages[0])
 
 
 def test_pods_of_another_image_listen_to_another_topic() -> None:
     edited = IMAGES | {"fit": IMAGES["fit"].replace("sha256:0123", "sha256:ffff")}
-    before, after = plan_pods(PIPELINE, IMAGES, "/work"), plan_pods(PIPELINE, edited, "/work")
+    before, after = plan_pods(PIPELINE, IMAGES, "/home/ada/work"), plan_pods(PIPELINE, edited, "/home/ada/work")
     assert before[1].input_topic != after[1].input_topic
     assert after[0].output_topic == after[1].input_topic
     assert before[2] == after[2], "the stage after it stays as it is"
 
 
 def test_a_limit_on_cells_is_told_to_the_workers() -> None:
-    assert plan_pods(PIPELINE, IMAGES, "/work", 1.5)[0].environment["J2K_TIMEOUT"] == "1.5"
+    assert plan_pods(PIPELINE, IMAGES, "/home/ada/work", 1.5)[0].environment["J2K_TIMEOUT"] == "1.5"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """The workspace: where things lie, who may write, how it is written, what is removed."""
 
 import errno
-import fcntl
 import json
 import os
 import re
@@ -9,7 +8,6 @@ import resource
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,20 +15,6 @@ import pytest
 
 from j2k_dev.engine import workspace as ws
 from j2k_dev.model.errors import BadInput, MachineryFailed, Refused
-
-
-@pytest.fixture
-def notebook(tmp_path: Path) -> Path:
-    folder = tmp_path / "my work"
-    folder.mkdir()
-    path = folder / "analysis.ipynb"
-    path.write_text("{}")
-    return path
-
-
-@pytest.fixture
-def workspace(notebook: Path) -> ws.Workspace:
-    return ws.open_workspace(notebook)
 
 
 def contents(folder: Path) -> set[str]:
@@ -121,119 +105,6 @@ class TestFinding:
             ws.write_json(workspace.run(name).summary, {"started": started})
         (workspace.runs / "unfinished").mkdir()
         assert workspace.run_names() == ("unfinished", "a", "b", "c")
-
-
-HOLD = """
-import sys
-from pathlib import Path
-from j2k_dev.engine import workspace
-sys.argv = ["/usr/bin/j2k", "up", "a b.ipynb"]
-with workspace.lock(workspace.Workspace(Path({root!r}))):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-@pytest.fixture
-def other(workspace: ws.Workspace) -> Iterator[subprocess.Popen[bytes]]:
-    """Another j2k that holds the lock until its input ends."""
-    program = HOLD.format(root=str(workspace.root))
-    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout
-        assert process.stdout.readline() == b"held\n"
-        yield process
-        process.kill()
-
-
-class TestLock:
-    def test_nobody_holds_it_before_and_after(self, workspace: ws.Workspace) -> None:
-        assert ws.holder(workspace) is None
-        with ws.lock(workspace):
-            pass
-        assert ws.holder(workspace) is None
-
-    def test_who_holds_it_is_known(self, workspace: ws.Workspace, other: subprocess.Popen[bytes]) -> None:
-        holder = ws.holder(workspace)
-        assert holder is not None
-        assert (holder.pid, holder.command) == (other.pid, "j2k up 'a b.ipynb'")
-        assert holder.since <= time.time()
-
-    def test_who_does_not_wait_is_refused(self, workspace: ws.Workspace, other: subprocess.Popen[bytes]) -> None:
-        with pytest.raises(Refused, match=f"process {other.pid} .*is at work"), ws.lock(workspace, wait=False):
-            pytest.fail("two hold the lock")
-
-    def test_who_waits_says_so_and_gets_it(self, workspace: ws.Workspace, other: subprocess.Popen[bytes]) -> None:
-        notes: list[str] = []
-
-        def end_the_other(note: str) -> None:
-            notes.append(note)
-            assert other.stdin
-            other.stdin.close()
-
-        with ws.lock(workspace, note=end_the_other):
-            assert other.wait(30) == 0
-        assert [note for note in notes if f"waiting for process {other.pid}" in note] == notes[:1]
-
-    def test_a_killed_holder_holds_nothing(self, workspace: ws.Workspace, other: subprocess.Popen[bytes]) -> None:
-        other.kill()
-        other.wait(30)
-        with ws.lock(workspace, wait=False):
-            pass
-
-    def test_a_lock_file_that_was_removed_meanwhile_counts_for_nothing(self, workspace: ws.Workspace) -> None:
-        with workspace.lock_file.open("w") as removed:
-            fcntl.flock(removed, fcntl.LOCK_EX)
-            workspace.lock_file.unlink()
-            with ws.lock(workspace, wait=False):
-                assert workspace.lock_file.exists()
-
-
-class TestRemoving:
-    def test_all_that_is_ours_goes(self, notebook: Path, workspace: ws.Workspace) -> None:
-        ws.write_json(workspace.run("r1").summary, {"started": 1.0})
-        ws.write_text(workspace.root / "bug-1.txt", "x")
-        removed = ws.remove(workspace)
-        assert {"runs", "workspace.json", "bug-1.txt", "lock", ".gitignore"} == set(removed.names)
-        assert removed.bytes > 0
-        assert contents(notebook.parent) == {"analysis.ipynb"}
-
-    def test_what_is_not_ours_stays(self, notebook: Path, workspace: ws.Workspace) -> None:
-        (workspace.root / "diary.txt").write_text("dear diary")
-        workspace.root.joinpath(".gitignore").write_text("*.csv\n")
-        removed = ws.remove(workspace)
-        assert set(removed.kept) == {"diary.txt", ".gitignore"}
-        assert contents(notebook.parent / ".j2k") == {"diary.txt", ".gitignore"}
-
-    @pytest.mark.parametrize("name", ["bug-report.md", "bus.sqlite.backup", "inputs.json.mine"])
-    def test_what_only_looks_like_ours_stays(self, workspace: ws.Workspace, name: str) -> None:
-        (workspace.root / name).write_text("mine")
-        assert ws.remove(workspace).kept == (name,)
-
-    def test_what_links_lead_to_stays(self, notebook: Path, workspace: ws.Workspace) -> None:
-        data = notebook.parent / "data"
-        data.mkdir()
-        (data / "big.csv").write_text("1")
-        workspace.work.mkdir()
-        (workspace.work / "data").symlink_to(data)
-        workspace.recordings.symlink_to(data)
-        ws.remove(workspace)
-        assert (data / "big.csv").read_text() == "1"
-        assert not (notebook.parent / ".j2k").exists()
-
-    def test_folders_that_a_notebook_closed_go_too(self, workspace: ws.Workspace) -> None:
-        closed = workspace.work / "a" / "closed"
-        (closed / "deeper").mkdir(parents=True)
-        closed.chmod(0)
-        ws.remove(workspace)
-        assert not workspace.root.exists()
-
-    def test_a_workspace_where_something_is_at_work_is_left_alone(
-        self, workspace: ws.Workspace, other: subprocess.Popen[bytes]
-    ) -> None:
-        before = contents(workspace.root)
-        with pytest.raises(Refused, match=str(other.pid)):
-            ws.remove(workspace)
-        assert contents(workspace.root) == before
 
 
 NO_MOUNTS = 77

@@ -13,7 +13,7 @@ import pytest
 
 from j2k_dev.engine.reprozip import candidates, why_not
 from j2k_dev.model.errors import Refused
-from j2k_dev.sandbox.engine import connect
+from j2k_dev.sandbox.docker_engine.engine import connect
 from tests.outside.corpus import Home, Notebook, load, sample
 from tests.packaging.inside import run_both
 

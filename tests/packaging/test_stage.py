@@ -30,7 +30,7 @@ def pipeline(seconds: float = 1.0, recording: str = "one") -> Pipeline:
 
 
 def spec(of: Pipeline, index: int, source: str) -> StageSpec:
-    return StageSpec(of.stages[index], (CellSource(index, source),), "/exchange", "/work", last=False)
+    return StageSpec(of.stages[index], (CellSource(index, source),), "/exchange", "/home/ada/work", last=False)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from j2k_dev.sandbox.daemon import Daemon, stop
+from j2k_dev.sandbox.docker_engine.daemon import Daemon, stop
 from tests.sandbox.engines import place_dockerd
 
 
@@ -19,7 +19,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     (folder / "prlimit").symlink_to(shutil.which("prlimit") or "/usr/bin/prlimit")
     monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setattr("j2k_dev.sandbox.machine._ADMINISTRATORS", str(folder))
+    monkeypatch.setattr("j2k_dev.sandbox.docker_engine.machine._ADMINISTRATORS", str(folder))
     return folder
 
 

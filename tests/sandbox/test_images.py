@@ -12,9 +12,9 @@ from docker import DockerClient
 
 from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.sandbox import images as module
+from j2k_dev.sandbox.building.recipes import load_recipes
 from j2k_dev.sandbox.commands import Command
 from j2k_dev.sandbox.images import ROLES, provide_images
-from j2k_dev.sandbox.recipes import load_recipes
 
 
 @dataclass

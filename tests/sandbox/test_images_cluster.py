@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from j2k_dev.sandbox.building.container_image import RECIPE_LABEL
+from j2k_dev.sandbox.building.recipes import load_recipes
 from j2k_dev.sandbox.commands import Command, SystemRunner
-from j2k_dev.sandbox.container_image import RECIPE_LABEL
-from j2k_dev.sandbox.engine import connect
+from j2k_dev.sandbox.docker_engine.engine import connect
 from j2k_dev.sandbox.images import provide_images
-from j2k_dev.sandbox.recipes import load_recipes
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(2400)]
 

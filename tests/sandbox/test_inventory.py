@@ -12,7 +12,7 @@ from j2k_dev.sandbox.model import LABEL, Sandbox
 if TYPE_CHECKING:
     from docker import DockerClient
 
-SANDBOX = Sandbox(Path("/work/.j2k"))
+SANDBOX = Sandbox(Path("/home/ada/.j2k"))
 KIND = "io.x-k8s.kind"
 
 

@@ -12,7 +12,7 @@ import yaml
 from j2k_dev.sandbox.kind_config import CNI_FILE, cni_path, conflist, kind_config, plan_nodes
 from j2k_dev.sandbox.model import EXCHANGE, Image, Images, Sandbox, Source
 
-SANDBOX = Sandbox(Path("/work/.j2k"))
+SANDBOX = Sandbox(Path("/home/ada/.j2k"))
 
 
 def images(source: Source) -> Images:
@@ -34,7 +34,7 @@ def patches(told: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def test_every_node_sees_the_exchange_folder() -> None:
     for node in config(nodes=3)["nodes"]:
-        assert {"hostPath": "/work/.j2k/exchange", "containerPath": EXCHANGE} in node["extraMounts"]
+        assert {"hostPath": "/home/ada/.j2k/exchange", "containerPath": EXCHANGE} in node["extraMounts"]
 
 
 def test_the_api_is_on_loopback_only() -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 STATE = SandboxState(
     cluster="j2k-1",
     context="kind-j2k-1",
-    kubeconfig="/work/.j2k/sandbox/default/kubeconfig",
+    kubeconfig="/home/ada/.j2k/sandbox/default/kubeconfig",
     kubernetes="v1.34.4",
     nodes=1,
     registry="localhost:40001",

@@ -49,7 +49,7 @@ def broker() -> Iterator[Broker]:
 def _sandbox_image() -> str:
     """Have the image of the sandbox's broker, which these tests are marked to need."""
     from j2k_dev.sandbox.commands import SystemRunner
-    from j2k_dev.sandbox.engine import connect
+    from j2k_dev.sandbox.docker_engine.engine import connect
     from j2k_dev.sandbox.images import provide_images
     from tests.cluster.handle import Said
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from j2k_dev.model.errors import MachineryFailed
-from j2k_dev.sandbox import provision
 from j2k_dev.sandbox.commands import Command
-from j2k_dev.sandbox.daemon import Daemon, find, start, stop
-from j2k_dev.sandbox.engine import NoEngine
-from j2k_dev.sandbox.machine import Machine
-from j2k_dev.sandbox.provision import provide_engine, stop_engine
+from j2k_dev.sandbox.docker_engine import provision
+from j2k_dev.sandbox.docker_engine.daemon import Daemon, find, start, stop
+from j2k_dev.sandbox.docker_engine.engine import NoEngine
+from j2k_dev.sandbox.docker_engine.machine import Machine
+from j2k_dev.sandbox.docker_engine.provision import provide_engine, stop_engine
 from tests.sandbox.engines import Notes, name_engine, place, place_dockerd
 
 MACHINE = Machine(linux=True, debian=True, wsl=False, systemd=False, root=True, installed=False, user="root")

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from j2k_dev.sandbox.artefacts import ArtefactStore
+    from j2k_dev.sandbox.building.artefacts import ArtefactStore
+    from j2k_dev.sandbox.building.recipes import Artefact, Recipes
     from j2k_dev.sandbox.commands import Command, Runner
     from j2k_dev.sandbox.progress import Progress
-    from j2k_dev.sandbox.recipes import Artefact, Recipes
 
 _WAY_OUT = "run the same j2k command again: it goes on where it stopped; if it fails again, paste the command below"
 

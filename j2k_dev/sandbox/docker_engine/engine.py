@@ -15,7 +15,7 @@ from docker.utils.utils import parse_host
 from requests.exceptions import Timeout
 
 from j2k_dev.model.errors import MachineryFailed
-from j2k_dev.sandbox.machine import Machine, this_machine
+from j2k_dev.sandbox.docker_engine.machine import Machine, this_machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,9 +10,9 @@ import pytest
 from requests.exceptions import ConnectionError as RequestsError
 
 from j2k_dev.model.errors import MachineryFailed
-from j2k_dev.sandbox import engine
-from j2k_dev.sandbox.daemon import Daemon, start
-from j2k_dev.sandbox.engine import (
+from j2k_dev.sandbox.docker_engine import engine
+from j2k_dev.sandbox.docker_engine.daemon import Daemon, start
+from j2k_dev.sandbox.docker_engine.engine import (
     DEFAULT_ADDRESS,
     EngineHangs,
     NoEngine,
@@ -22,7 +22,7 @@ from j2k_dev.sandbox.engine import (
     engine_facts,
     way_to_engine,
 )
-from j2k_dev.sandbox.machine import Machine
+from j2k_dev.sandbox.docker_engine.machine import Machine
 from tests.sandbox.engines import name_engine
 
 LINUX = Machine(linux=True, debian=False, wsl=False, systemd=True, root=False, installed=False, user="ada")

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from j2k_dev.model.errors import MachineryFailed
-from j2k_dev.sandbox import daemon as daemons
-from j2k_dev.sandbox.daemon import Daemon, can_serve, find, start, stop
-from j2k_dev.sandbox.engine import DEFAULT_ADDRESS, answers
+from j2k_dev.sandbox.docker_engine import daemon as daemons
+from j2k_dev.sandbox.docker_engine.daemon import Daemon, can_serve, find, start, stop
+from j2k_dev.sandbox.docker_engine.engine import DEFAULT_ADDRESS, answers
 from tests.sandbox.engines import place
 
 DEAF = """

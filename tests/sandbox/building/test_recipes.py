@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from j2k_dev.sandbox.recipes import ContainerImage, GoPrograms, Recipes, load_recipes
+from j2k_dev.sandbox.building.recipes import ContainerImage, GoPrograms, Recipes, load_recipes
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from j2k_dev.engine.support import cache_folder
 from j2k_dev.model.errors import MachineryFailed
-from j2k_dev.sandbox import daemon as daemons
 from j2k_dev.sandbox.commands import Command
-from j2k_dev.sandbox.daemon import Daemon
-from j2k_dev.sandbox.engine import (
+from j2k_dev.sandbox.docker_engine import daemon as daemons
+from j2k_dev.sandbox.docker_engine.daemon import Daemon
+from j2k_dev.sandbox.docker_engine.engine import (
     DEFAULT_ADDRESS,
     EngineFacts,
     EngineHangs,
@@ -23,15 +23,15 @@ from j2k_dev.sandbox.engine import (
     engine_facts,
     knock,
 )
-from j2k_dev.sandbox.inotify import raise_limits
-from j2k_dev.sandbox.machine import find_program
+from j2k_dev.sandbox.docker_engine.inotify import raise_limits
+from j2k_dev.sandbox.docker_engine.machine import find_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from j2k_dev.sandbox.commands import Runner
-    from j2k_dev.sandbox.machine import Machine
+    from j2k_dev.sandbox.docker_engine.machine import Machine
     from j2k_dev.sandbox.progress import Progress
 
 # A program, and Debian's packages where it is not there: the engine, and what no image can be built without.

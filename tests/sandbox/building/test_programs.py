@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from j2k_dev.model.errors import MachineryFailed
+from j2k_dev.sandbox.building.programs import check_programs, check_room, program
+from j2k_dev.sandbox.building.recipes import GoPrograms, load_recipes
 from j2k_dev.sandbox.commands import Command, SystemRunner
-from j2k_dev.sandbox.programs import check_programs, check_room, program
-from j2k_dev.sandbox.recipes import GoPrograms, load_recipes
 
 
 class Says:

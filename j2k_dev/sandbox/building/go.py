@@ -6,14 +6,14 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from j2k_dev.sandbox.building.programs import program
 from j2k_dev.sandbox.commands import Command
-from j2k_dev.sandbox.programs import program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from j2k_dev.sandbox.making import Making
-    from j2k_dev.sandbox.recipes import GoPrograms
+    from j2k_dev.sandbox.building.making import Making
+    from j2k_dev.sandbox.building.recipes import GoPrograms
 
 _ENVIRONMENT = {"CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false"}
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from j2k_dev.sandbox.archive import Entry, write_layer
+from j2k_dev.sandbox.building.archive import Entry, write_layer
 from j2k_dev.sandbox.commands import Command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from j2k_dev.sandbox.making import Making
-    from j2k_dev.sandbox.recipes import RootFilesystem
+    from j2k_dev.sandbox.building.making import Making
+    from j2k_dev.sandbox.building.recipes import RootFilesystem
 
 # Mounts and processes of their own, which end with j2k even when it is killed: nothing stays mounted or running.
 _CONFINED = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child")

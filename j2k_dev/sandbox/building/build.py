@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from j2k_dev.engine.support import cache_folder
-from j2k_dev.sandbox.artefacts import ArtefactStore
-from j2k_dev.sandbox.container_image import make_container_image
-from j2k_dev.sandbox.debian import make_root_filesystem
-from j2k_dev.sandbox.go import make_go_programs
-from j2k_dev.sandbox.making import Making
-from j2k_dev.sandbox.maven import make_java_libraries
-from j2k_dev.sandbox.programs import check_programs, check_room
-from j2k_dev.sandbox.recipes import ContainerImage, GoPrograms, JavaLibraries, RootFilesystem
+from j2k_dev.sandbox.building.artefacts import ArtefactStore
+from j2k_dev.sandbox.building.container_image import make_container_image
+from j2k_dev.sandbox.building.debian import make_root_filesystem
+from j2k_dev.sandbox.building.go import make_go_programs
+from j2k_dev.sandbox.building.making import Making
+from j2k_dev.sandbox.building.maven import make_java_libraries
+from j2k_dev.sandbox.building.programs import check_programs, check_room
+from j2k_dev.sandbox.building.recipes import ContainerImage, GoPrograms, JavaLibraries, RootFilesystem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from j2k_dev.sandbox.building.recipes import Recipes
     from j2k_dev.sandbox.commands import Runner
     from j2k_dev.sandbox.progress import Progress
-    from j2k_dev.sandbox.recipes import Recipes
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from j2k_dev.model.errors import MachineryFailed
-from j2k_dev.sandbox.artefacts import ArtefactStore
-from j2k_dev.sandbox.build import Builder
+from j2k_dev.sandbox.building.artefacts import ArtefactStore
+from j2k_dev.sandbox.building.build import Builder
+from j2k_dev.sandbox.building.recipes import Recipes, load_recipes
 from j2k_dev.sandbox.commands import Command, SystemRunner
-from j2k_dev.sandbox.recipes import Recipes, load_recipes
 
 RECIPES = """
 [programs]

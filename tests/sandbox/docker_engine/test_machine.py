@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from j2k_dev.sandbox.machine import cgroup_version, find_program, lacks_capabilities, this_machine
+from j2k_dev.sandbox.docker_engine.machine import cgroup_version, find_program, lacks_capabilities, this_machine
 
 STATUS = "Name:\tcat\nCapEff:\t0000000000000000\nCapBnd:\t{:016x}\nCapAmb:\t0000000000000000\n"
 ALL = (1 << 41) - 1
@@ -29,7 +29,7 @@ def test_programs_of_administrators_are_found_with_a_users_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "dockerd").touch(0o755)
-    monkeypatch.setattr("j2k_dev.sandbox.machine._ADMINISTRATORS", str(tmp_path))
+    monkeypatch.setattr("j2k_dev.sandbox.docker_engine.machine._ADMINISTRATORS", str(tmp_path))
     monkeypatch.setenv("PATH", "/nowhere")
     assert find_program("dockerd") == tmp_path / "dockerd"
     assert find_program("no-such-program") is None

@@ -15,8 +15,8 @@ from j2k_dev.sandbox.commands import Command
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from j2k_dev.sandbox.building.recipes import Artefact, Recipes
     from j2k_dev.sandbox.commands import Runner
-    from j2k_dev.sandbox.recipes import Artefact, Recipes
 
 _MEGABYTE = 1_000_000
 

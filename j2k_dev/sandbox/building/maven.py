@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from j2k_dev.sandbox.commands import Command
 
 if TYPE_CHECKING:
-    from j2k_dev.sandbox.making import Making
-    from j2k_dev.sandbox.recipes import JavaLibraries
+    from j2k_dev.sandbox.building.making import Making
+    from j2k_dev.sandbox.building.recipes import JavaLibraries
 
 
 def make_java_libraries(artefact: JavaLibraries, making: Making) -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from j2k_dev.sandbox.recipes import load_recipes
+from j2k_dev.sandbox.building.recipes import load_recipes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from j2k_dev.sandbox.recipes import Recipes
+    from j2k_dev.sandbox.building.recipes import Recipes
 
 _HEAD = """\
 # Licences of what goes into the sandbox's images
 `j2k sandbox up --images packages` builds its images on your machine from the packages below; j2k ships none of them.
-This page is made from `sandbox/recipes.toml` by `python -m j2k_dev.sandbox.licences`; a path is below `sandbox/`.
+This page is made from `sandbox/recipes.toml` by `python -m j2k_dev.sandbox.building.licences`.
+A path is below `sandbox/`.
 """
 
 

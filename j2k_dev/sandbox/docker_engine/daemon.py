@@ -23,8 +23,8 @@ from j2k_dev.engine.workspace import write_text
 from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.sandbox.commands import Command
 from j2k_dev.sandbox.data import data_folder
-from j2k_dev.sandbox.engine import DEFAULT_ADDRESS, answers
-from j2k_dev.sandbox.machine import find_program, lacks_capabilities, search_path
+from j2k_dev.sandbox.docker_engine.engine import DEFAULT_ADDRESS, answers
+from j2k_dev.sandbox.docker_engine.machine import find_program, lacks_capabilities, search_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,15 +5,15 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from j2k_dev.sandbox.archive import Entry, entries_of, write_image, write_layer
-from j2k_dev.sandbox.debian import pack, run_inside, unpack
+from j2k_dev.sandbox.building.archive import Entry, entries_of, write_image, write_layer
+from j2k_dev.sandbox.building.debian import pack, run_inside, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from j2k_dev.sandbox.making import Making
-    from j2k_dev.sandbox.recipes import ContainerImage
+    from j2k_dev.sandbox.building.making import Making
+    from j2k_dev.sandbox.building.recipes import ContainerImage
 
 RECIPE_LABEL = "j2k.dev/recipe"
 _STORE = "./var/lib/containerd"

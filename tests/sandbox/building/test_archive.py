@@ -6,7 +6,7 @@ import json
 import tarfile
 from pathlib import Path
 
-from j2k_dev.sandbox.archive import Entry, entries_of, write_image, write_layer
+from j2k_dev.sandbox.building.archive import Entry, entries_of, write_image, write_layer
 
 
 def names_and_infos(archive: Path) -> dict[str, tarfile.TarInfo]:

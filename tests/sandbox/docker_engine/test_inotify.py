@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from j2k_dev.sandbox.inotify import NEEDED, low_limits, raise_limits, way_out
+from j2k_dev.sandbox.docker_engine.inotify import NEEDED, low_limits, raise_limits, way_out
 from tests.sandbox.engines import Notes
 
 

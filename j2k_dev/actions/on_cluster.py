@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,12 @@ from j2k_dev.actions.cluster_logs import keep_logs
 from j2k_dev.actions.cluster_record import Placed, remember
 from j2k_dev.actions.parameters import without_parameters
 from j2k_dev.actions.sandbox import BringUp, engine_for
+from j2k_dev.actions.ui import PodsEvent
 from j2k_dev.deploy import manifests, schema
 from j2k_dev.deploy.deployer import DynamicPodDeployer
 from j2k_dev.deploy.engine import ClusterEngine, ClusterRun
 from j2k_dev.deploy.kubectl import Cluster, Kubectl
+from j2k_dev.deploy.logs import last_words
 from j2k_dev.deploy.memory import by_stage
 from j2k_dev.deploy.pods import REPLICAS, Deployed, dns_label, plan_pods
 from j2k_dev.deploy.tree import LOCAL, local_tree, released, write_tree
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
 
     from j2k_dev.actions.build import Built
     from j2k_dev.actions.context import Context
-    from j2k_dev.deploy.engine import Progress
+    from j2k_dev.deploy.engine import PodsSeen, Progress
     from j2k_dev.model.pipeline import Pipeline
     from j2k_dev.model.run import StageResult
 
@@ -70,13 +73,14 @@ def run_on_cluster(context: Context, progress: Progress) -> tuple[StageResult, .
     run = ClusterRun(context.run, _inputs(deployed), context.workspace.exchange, parameters)
     which = context.workspace.pods_lock(deployed.pipeline)
     # While the run goes on, others may plan here and run in the same pods; who needs other pods waits for its end.
-    with contextlib.closing(KafkaBus(site.broker)) as bus, contextlib.ExitStack() as using:
+    with contextlib.closing(KafkaBus(site.broker, tell=_unheard)) as bus, contextlib.ExitStack() as using:
         using.enter_context(in_use(which, deployed.labels[manifests.RELEASE], context.ui.note))
         deployer = _deploy(context, deployed, overlay, site, bus)
         pods = using.enter_context(watched(placed.calls, deployed.namespace, deployer.selector))
-        with context.lock.released(), using:
+        with context.lock.released(), using, context.ui.step(f"running {len(deployed.pods)} stages"):
             try:
-                results = ClusterEngine(bus, pods).run(run, progress)
+                words = partial(last_words, placed.calls, placed.namespace)
+                results = ClusterEngine(bus, pods, words).run(run, progress, partial(_show, context))
             finally:
                 keep_logs(context.workspace.run(context.run), placed, pods.pods())
             _remove_older_topics(bus, deployed)
@@ -91,6 +95,14 @@ def _deploy(context: Context, deployed: Deployed, overlay: Path, site: Site, bus
     with context.ui.step(f"deploying {len(deployed.pods)} stages to {site.cluster.context}"):
         deployer.deploy(overlay)
     return deployer
+
+
+def _show(context: Context, seen: PodsSeen) -> None:
+    context.ui.pods(PodsEvent(seen.stage, seen.counts, seen.trouble))
+
+
+def _unheard(_line: str) -> None:
+    """Keep what the client logs from people: what matters comes as an error, with the reason."""
 
 
 def _inputs(deployed: Deployed) -> dict[str, str]:

@@ -33,19 +33,30 @@ def with_parameters(pipeline: Pipeline, notebook: NotebookFile) -> Pipeline:
     return dataclasses.replace(pipeline, stages=tuple(map(moved, pipeline.stages)))
 
 
+def taken_out(pipeline: Pipeline, notebook: NotebookFile) -> Pipeline | None:
+    """Return the plan of ``notebook`` that ``pipeline`` is with parameters in it.
+
+    None where there is none: their cell is a stage of its own, or in another one than a plan without it would say.
+    """
+    place = parameters_place(notebook)
+
+    def unmoved(stage: Stage) -> Stage:
+        return dataclasses.replace(stage, cells=_unmoved(stage.cells, place))
+
+    plain = dataclasses.replace(pipeline, stages=tuple(map(unmoved, pipeline.stages)))
+    whole = all(stage.cells for stage in plain.stages)
+    return plain if whole and with_parameters(plain, notebook) == pipeline else None
+
+
 def without_parameters(context: Context) -> tuple[Context, Mapping[str, Any]]:
     """Return what is the same for all parameters, and those that go with the messages.
 
-    Where the cell of the parameters is a stage of its own, there is no such thing: they stay where they are.
+    Where there is no such thing, they stay where they are, in the cells.
     """
     parameters, pipeline = context.options.parameters, context.pipeline
     assert pipeline is not None
-    place = parameters_place(context.original)
-    if not parameters:
-        return context, {}
-    stages = tuple(dataclasses.replace(stage, cells=_unmoved(stage.cells, place)) for stage in pipeline.stages)
-    plain = dataclasses.replace(pipeline, stages=stages)
-    if any(not stage.cells for stage in stages) or with_parameters(plain, context.original).stages != pipeline.stages:
+    plain = taken_out(pipeline, context.original) if parameters else None
+    if plain is None:
         return context, {}
     return dataclasses.replace(context, notebook=context.original, pipeline=plain), parameters
 

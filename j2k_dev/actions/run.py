@@ -18,6 +18,7 @@ from j2k_dev.engine.locks import run_holder, running
 from j2k_dev.engine.workspace import read_json, write_json, write_text
 from j2k_dev.model.codec import to_plain
 from j2k_dev.model.errors import MachineryFailed, Refused
+from j2k_dev.report.units import human_bytes
 from j2k_dev.worker.blobs import BlobDamaged
 from j2k_dev.worker.exchange import Exchange
 from j2k_dev.worker.files import manifest_to_json
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from j2k_dev.actions.context import Context
-    from j2k_dev.actions.ui import Ui
     from j2k_dev.model.pipeline import Pipeline
     from j2k_dev.model.recording import Recording
     from j2k_dev.model.run import StageResult
@@ -61,14 +61,14 @@ class Run:
         ui.stages([(stage.name, len(stage.cells)) for stage in pipeline.stages])
         # The report's libraries are imported while the stages run, so that nobody waits for them.
         threading.Thread(target=importlib.import_module, args=("j2k_dev.report.html",), daemon=True).start()
-        with ui.step(f"running {len(pipeline.stages)} stages"), running(context.workspace, context.run):
+        with running(context.workspace, context.run):
             results = _on_engine(context, pipeline, specs)
         _remember(context, pipeline, specs, results)
         return dataclasses.replace(context, results=results)
 
 
 def _on_engine(context: Context, pipeline: Pipeline, specs: dict[str, StageSpec]) -> tuple[StageResult, ...]:
-    progress = _Progress(context.ui, pipeline)
+    progress = _Progress(context, pipeline)
     if context.engine == "kind":
         from j2k_dev.actions.on_cluster import run_on_cluster  # noqa: PLC0415 - what it needs takes 0.5 s to import
 
@@ -81,7 +81,8 @@ def _on_engine(context: Context, pipeline: Pipeline, specs: dict[str, StageSpec]
         context.run, pipeline, specs, places, {}, context.options.timeout,
         stage_module=context.launcher.stage, preload=() if context.foreign_kernel else PRELOAD,
     )  # fmt: skip
-    return LocalEngine(context.launcher).run(request, progress)
+    with context.ui.step(f"running {len(pipeline.stages)} stages"):
+        return LocalEngine(context.launcher).run(request, progress)
 
 
 def new_run(context: Context) -> str:
@@ -159,8 +160,10 @@ def _results(context: Context, run: str) -> Iterator[StageResult]:
 class _Progress:
     """Turns events of the engine into what the person who waits sees."""
 
-    def __init__(self, ui: Ui, pipeline: Pipeline) -> None:
-        self._ui = ui
+    def __init__(self, context: Context, pipeline: Pipeline) -> None:
+        self._ui = context.ui
+        self._run = context.run
+        self._exchange = Exchange(context.workspace.exchange)
         self._totals = {stage.name: len(stage.cells) for stage in pipeline.stages}
 
     def __call__(self, event: Event) -> None:
@@ -173,7 +176,13 @@ class _Progress:
         elif event.event == "started":
             self._ui.stage(StageEvent(event.stage, "running", event.attempt))
         elif event.event == "ended":
-            self._ui.stage(StageEvent(event.stage, detail["outcome"], event.attempt, detail.get("how", "")))
+            told = detail.get("how", "") or self._handed_over(event.stage)
+            self._ui.stage(StageEvent(event.stage, detail["outcome"], event.attempt, told))
+
+    def _handed_over(self, stage: str) -> str:
+        """Say how much a stage handed over, once it has."""
+        result = self._exchange.read(self._run, stage)
+        return f"{human_bytes(result.snapshot_bytes)} handed over" if result and result.snapshot_bytes else ""
 
 
 # --- taking over what is done already ---------------------------------------------------------------------------------

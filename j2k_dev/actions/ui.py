@@ -22,6 +22,15 @@ class StageEvent:
     detail: str = ""
 
 
+@dataclass(frozen=True)
+class PodsEvent:
+    """The pods of a stage are so now: ``told`` counts them, ``trouble`` says what is wrong with one, if anything is."""
+
+    stage: str
+    told: str
+    trouble: str = ""
+
+
 class Ui(Protocol):
     """Where progress goes. Cells are named by their place in the notebook, counted from 0, Markdown included."""
 
@@ -36,6 +45,9 @@ class Ui(Protocol):
 
     def stage(self, event: StageEvent) -> None:
         """Show that a stage changed."""
+
+    def pods(self, event: PodsEvent) -> None:
+        """Show that the pods of a stage changed."""
 
     def cell_started(self, stage: str | None, index: int, total: int, text: str = "") -> None:
         """Show that a cell runs: in a stage or, without one, in the recording, of ``total`` cells there."""

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
     from rich.table import Table
+    from rich.text import Text
 
-    from j2k_dev.actions.ui import StageEvent, StageState, Ui
+    from j2k_dev.actions.ui import PodsEvent, StageEvent, StageState, Ui
 
 _MARKS: dict[StageState, tuple[str, str]] = {
     "waiting": ("·", "dim"),
@@ -54,6 +55,9 @@ class QuietUi:
     def stage(self, event: StageEvent) -> None:
         """Keep it."""
 
+    def pods(self, event: PodsEvent) -> None:
+        """Keep it."""
+
     def cell_started(self, stage: str | None, index: int, total: int, text: str = "") -> None:
         """Keep it."""
 
@@ -67,6 +71,7 @@ class PlainUi:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._finished: Counter[str | None] = Counter()
+        self._troubles: dict[str, str] = {}
 
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[None]:
@@ -94,6 +99,12 @@ class PlainUi:
         if event.state != "waiting":
             self._line(f"  {event.stage}: {_told(event)}")
 
+    def pods(self, event: PodsEvent) -> None:
+        """Write what is wrong, once: how many are pulled or ready is nothing to keep."""
+        if event.trouble and event.trouble != self._troubles.get(event.stage):
+            self._line(f"  {event.stage}: {event.trouble}")
+        self._troubles[event.stage] = event.trouble
+
     def cell_started(self, stage: str | None, index: int, total: int, text: str = "") -> None:
         """Say nothing: the line comes when the cell has ended."""
 
@@ -116,6 +127,7 @@ class _Row:
     cells: int = 0
     finished: int = 0
     event: StageEvent | None = None
+    pods: PodsEvent | None = None
     began: float | None = None
     seconds: float = 0.0
 
@@ -192,6 +204,10 @@ class RichUi:
         if event.state == "lost":
             self.note(f"{event.stage}: {_told(event)}")
 
+    def pods(self, event: PodsEvent) -> None:
+        """Change what the stage's row says of its pods."""
+        self._rows.setdefault(event.stage, _Row(event.stage)).pods = event
+
     def cell_started(self, stage: str | None, index: int, total: int, text: str = "") -> None:
         """Show which cell runs."""
         if self._step:
@@ -222,6 +238,7 @@ class RichUi:
         lines: list[RenderableType] = [self._spinner]
         if self._rows:
             lines.append(_table(self._rows.values()))
+            lines.extend(_troubles(self._rows.values()))
         if step.cell:
             lines.append(Text(f"  {step.cell}", style="dim", overflow="ellipsis", no_wrap=True))
         return Group(*lines)
@@ -237,10 +254,18 @@ def _table(rows: Iterable[_Row]) -> Table:
         finished = row.cells if state in ("published", "reused") else row.finished
         took = human_seconds(round(row.elapsed, 1)) if row.elapsed else ""
         told = _told(row.event) if row.event and state not in ("running", "waiting") else ""
-        table.add_row(
-            f"  [{colour}]{mark}[/]", _escaped(row.name), f"{finished}/{row.cells}", took, f"[dim]{_escaped(told)}[/]"
-        )
+        cells = [f"  [{colour}]{mark}[/]", _escaped(row.name), f"{finished}/{row.cells}", took]
+        pods = [f"[dim]{_escaped(row.pods.told)}[/]"] if row.pods else []
+        table.add_row(*cells, *pods, f"[dim]{_escaped(told)}[/]")
     return table
+
+
+def _troubles(rows: Iterable[_Row]) -> Iterator[Text]:
+    from rich.text import Text  # noqa: PLC0415 - see RichUi
+
+    for row in rows:
+        if row.pods and row.pods.trouble:
+            yield Text(f"  {row.name}: {row.pods.trouble}", style="yellow", overflow="fold")
 
 
 def _told(event: StageEvent) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from j2k_dev.deploy.pods import dns_label
+from j2k_dev.deploy.trouble import counted, explained
 from j2k_dev.engine.published import is_the_end, published
 from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.model.run import Message, StageResult
@@ -29,8 +30,18 @@ if TYPE_CHECKING:
 Progress = Callable[["Event"], None]
 
 _LOOK_SECONDS = 0.05
+_LAST_EVENTS_SECONDS = 1.0
 # A run that is silent for so long is looked after: is its message still on the bus, can its pods work?
 _SILENCE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class PodsSeen:
+    """The pods of a stage, counted, and what is wrong with one of them, if anything is."""
+
+    stage: str
+    counts: str
+    trouble: str
 
 
 class ClusterBus(Protocol):
@@ -56,24 +67,38 @@ class ClusterRun:
 class ClusterEngine:
     """Runs a pipeline whose pods are deployed."""
 
-    def __init__(self, bus: ClusterBus, pods: PodWatch) -> None:
+    def __init__(self, bus: ClusterBus, pods: PodWatch, last_words: Callable[[PodView], str] = lambda _pod: "") -> None:
         self._bus = bus
         self._pods = pods
+        self._last_words = last_words
 
-    def run(self, request: ClusterRun, progress: Progress = lambda _event: None) -> tuple[StageResult, ...]:
-        """Run to the end, and return the results of the stages in order; the last one says how the run ended."""
-        run = _Run(request, self._bus, self._pods)
+    def run(
+        self,
+        request: ClusterRun,
+        progress: Progress = lambda _event: None,
+        seen: Callable[[PodsSeen], None] = lambda _seen: None,
+    ) -> tuple[StageResult, ...]:
+        """Run to the end, and return the results of the stages in order; the last one says how the run ended.
+
+        ``progress`` hears what the workers tell, ``seen`` what becomes of their pods.
+        """
+        run = _Run(request, self._bus, self._pods, self._last_words)
         while not run.has_ended():
+            run.worked = True
             run.pass_on(progress)
+            run.show(seen)
             run.look_after()
             run.give_up_on_trouble()
             time.sleep(_LOOK_SECONDS)  # the exchange may be a network share, which tells nobody of changes
-        run.pass_on(progress)
+        run.hear_the_end(progress)
         return run.explained()
 
 
 class _Run:
-    def __init__(self, request: ClusterRun, bus: ClusterBus, pods: PodWatch) -> None:
+    def __init__(
+        self, request: ClusterRun, bus: ClusterBus, pods: PodWatch, last_words: Callable[[PodView], str]
+    ) -> None:
+        self._last_words = last_words
         self._request = request
         self._bus = bus
         self._pods = pods
@@ -82,7 +107,10 @@ class _Run:
         self._tail = Tail(self._exchange.events(request.run))
         self._heard = time.monotonic() - _SILENCE_SECONDS
         self._troubled: dict[int, float] = {}
+        self._ended: set[str] = set()
+        self._shown: dict[str, PodsSeen] = {}
         self.results: list[StageResult] = []
+        self.worked = False
 
     def has_ended(self) -> bool:
         """Read what was published since the last time, and say whether that was the last of it."""
@@ -93,7 +121,25 @@ class _Run:
     def pass_on(self, progress: Progress) -> None:
         for event in self._tail.new():
             self._heard = time.monotonic()
+            self._ended |= {event.stage} if event.event == "ended" else set()
             progress(event)
+
+    def hear_the_end(self, progress: Progress) -> None:
+        """Pass on what the last worker tells after it has published; it may be dead."""
+        deadline = time.monotonic() + _LAST_EVENTS_SECONDS
+        self.pass_on(progress)
+        while self.worked and self.results[-1].stage not in self._ended and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+            self.pass_on(progress)
+
+    def show(self, seen: Callable[[PodsSeen], None]) -> None:
+        """Tell what changed of the pods of stages that are still to come."""
+        for number in range(len(self.results), len(self._stages)):
+            pods = self._pods_of(number)
+            now = PodsSeen(self._stages[number], counted(pods), next((explained(pod) for pod in pods if pod.why), ""))
+            if self._shown.get(now.stage) != now:
+                self._shown[now.stage] = now
+                seen(now)
 
     def look_after(self) -> None:
         """Where nothing was heard for a while, see to it that there is a message, and pods that can take it."""
@@ -119,7 +165,9 @@ class _Run:
                 continue
             since = self._troubled.setdefault(number, time.monotonic())
             if time.monotonic() - since > max(pod.patience for pod in pods):
-                raise _cannot_go_on(self._stages[number], pods[0])
+                raise _cannot_go_on(
+                    self._stages[number], pods[0], self._last_words(pods[0]) if pods[0].restarts else ""
+                )
 
     def explained(self) -> tuple[StageResult, ...]:
         """Return the results; where a stage lost its workers for memory, which only their pods know, it says so."""
@@ -136,6 +184,6 @@ class _Run:
         return [pod for pod in pods if pod.topic == self._request.topics[stage] and pod.phase != "stopping"]
 
 
-def _cannot_go_on(stage: str, pod: PodView) -> MachineryFailed:
-    how = f" ({pod.killed})" if pod.killed and pod.killed not in pod.why else ""
-    return MachineryFailed(f"stage {stage} can't go on: the pod {pod.name}: {pod.why}{how}", pod.way_out)
+def _cannot_go_on(stage: str, pod: PodView, last_words: str) -> MachineryFailed:
+    wrote = f"; it wrote last: {last_words}" if last_words else ""
+    return MachineryFailed(f"stage {stage} can't go on: the pod {pod.name}: {explained(pod)}{wrote}", pod.way_out)

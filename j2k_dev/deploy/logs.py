@@ -25,6 +25,7 @@ _LINE = re.compile(r"\[pod/(?P<pod>[^/]+)/[^\]]+\] ?")
 _MOST_PODS = 100
 _LOOK_SECONDS = 0.5
 _READ_SECONDS = 30.0
+_LAST_LINES = 3
 
 
 def collect(
@@ -42,6 +43,14 @@ def collect(
         if match := _LINE.match(line):
             found[stage_of(match["pod"])].append(line)
     return {stage: "".join(lines) for stage, lines in found.items()}
+
+
+def last_words(kubectl: Kubectl, namespace: str, pod: PodView) -> str:
+    """Return the last lines that the container before a pod's present one wrote, in one."""
+    with suppress(MachineryFailed):
+        call = ("logs", pod.name, "--namespace", namespace, "--previous", f"--tail={_LAST_LINES}")
+        return " / ".join(filter(None, map(str.strip, kubectl.call(*call, timeout=_READ_SECONDS).splitlines())))
+    return ""
 
 
 def stage_of(pod: str) -> str:

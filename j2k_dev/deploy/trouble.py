@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from j2k_dev.deploy.manifests import Object
 
 Phase = Literal["pending", "pulling", "starting", "ready", "stopping", "troubled"]
@@ -58,6 +60,17 @@ def view(pod: Object) -> PodView:
         patience=trouble.patience,
         topic=next((each["value"] for each in given.get("env", ()) if each["name"] == "INPUT_TOPIC"), ""),
     )
+
+
+def counted(pods: Iterable[PodView]) -> str:
+    """Count pods by what they do, as people say it: ``1 pulling, 2 ready``."""
+    phases = [pod.phase for pod in pods]
+    return ", ".join(f"{phases.count(phase)} {phase}" for phase in get_args(Phase) if phase in phases)
+
+
+def explained(pod: PodView) -> str:
+    """Say what is wrong with a pod, and how its container ended last where that adds to it."""
+    return f"{pod.why} ({pod.killed})" if pod.killed and pod.killed not in pod.why else pod.why
 
 
 def _phase(metadata: Object, container: Object, status: Object) -> Phase:

@@ -132,6 +132,7 @@ def in_use(path: Path, content: str, note: Callable[[str], None]) -> Iterator[No
 
     Who needs it another way waits until nobody uses it. Only for whoever holds the workspace's lock.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)

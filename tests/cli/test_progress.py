@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from j2k_dev.actions.ui import StageEvent, Ui
+from j2k_dev.actions.ui import PodsEvent, StageEvent, Ui
 from j2k_dev.cli.progress import PlainUi, QuietUi, RichUi, make_ui
 
 
@@ -103,3 +103,24 @@ def test_a_terminal_shows_which_step_failed() -> None:
     with pytest.raises(ValueError, match="no"), RichUi(terminal).step("running"):
         raise ValueError("no")
     assert "✗" in written(terminal)
+
+
+def test_a_log_names_what_is_wrong_with_pods_once_and_counts_none() -> None:
+    out = console(terminal=False)
+    ui = PlainUi(out)
+    for told, trouble in (("1 pulling", ""), ("1 troubled", "no image"), ("1 troubled", "no image"), ("1 ready", "")):
+        ui.pods(PodsEvent("fit", told, trouble))
+    assert written(out) == "  fit: no image\n"
+
+
+def test_a_terminal_shows_the_pods_of_each_stage_and_what_is_wrong_with_them() -> None:
+    out = console(terminal=True)
+    ui = RichUi(out)
+    with ui.step("running"):
+        ui.stages([("load", 1), ("fit", 2)])
+        ui.pods(PodsEvent("load", "1 pulling, 2 ready"))
+        ui.pods(PodsEvent("fit", "1 troubled", "no node has room for it"))
+        out.print(ui._render())
+    shown = written(out)
+    assert "1 pulling, 2 ready" in shown
+    assert "fit: no node has room for it" in shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from contextlib import closing
@@ -95,6 +96,23 @@ def test_a_run_outlives_its_broker(trial: Trial, slow: Path, wide: Handle) -> No
     assert [stage["name"] for stage in document["stages"]] == ["one", "two", "three"]
 
 
+def test_runs_with_other_parameters_go_on_at_once_in_the_same_pods_and_never_mix(trial: Trial) -> None:
+    cells = ("n = 0", "parameters"), "# j2k: stage works\nimport time\nopen('n.txt', 'w').write(str(n))\ntime.sleep(4)"
+    last = "# j2k: stage shows\nprint(n, open('n.txt').read())"
+    notebook = trial.desk.notebook("many.ipynb", *cells, last)
+    trial.equal(trial.run("up", notebook))
+    before = trial.generations("j2k-many")
+    started = {n: trial.start("run", notebook, "-p", f"n={n}") for n in (1, 2, 3)}
+    ended = {n: trial.end(process) for n, process in started.items()}
+    for n, told in ended.items():
+        assert (told.code, told.json["verdict"]) == (0, "unverified"), told.all
+        assert trial.outputs(told.json["run"])[-1] == [f"{n} {n}\n"]
+        assert [stage["attempts"] for stage in told.json["stages"]] == [1] * len(told.json["stages"])
+    assert trial.generations("j2k-many") == before
+    spans = sorted(trial.span(told.json["run"]) for told in ended.values())
+    assert any(later[0] < earlier[1] for earlier, later in itertools.pairwise(spans)), "one waited for the other's end"
+
+
 def test_a_cell_that_raises_ends_the_run_at_once(trial: Trial) -> None:
     cells = ("n = 1", "parameters"), "# j2k: stage divides\nprint(1 / n)"
     told = trial.run("run", trial.desk.notebook("divides.ipynb", *cells), "-p", "n=0")
@@ -121,6 +139,29 @@ def test_a_stage_that_no_node_has_room_for_is_told_in_seconds(trial: Trial, slow
     assert "stage three can't go on" in told.json["error"]["message"]
     assert "9000Gi of memory" in told.json["error"]["message"]
     assert told.seconds < 60
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"image": f"localhost:9/none@sha256:{'0' * 64}"}, ["the image localhost:9/none", "can't be pulled"]),
+        ({"env": [{"name": "J2K_ATTEMPTS", "value": "many"}]}, ["it ends again and again (exit code 1)", "ValueError"]),
+    ],
+    ids=["an image that is nowhere", "a container that ends at once"],
+)
+def test_pods_that_come_to_nothing_end_the_run_with_the_reason(
+    trial: Trial, slow: Path, change: dict[str, object], told: list[str]
+) -> None:
+    before = trial.runs()
+    process = trial.start("run", slow, "--fresh")
+    trial.began(process, "two", before)
+    patch = {"spec": {"template": {"spec": {"containers": [{"name": "worker", **change}]}}}}
+    trial.kubectl.call("patch", "deployment", "stage-3-three", "--namespace", SLOW, "--patch", json.dumps(patch))
+    ended = trial.end(process)
+    trial.kubectl.call("delete", "deployment", "stage-3-three", "--namespace", SLOW)
+    assert ended.code == 5, ended.all
+    assert "stage three can't go on" in ended.json["error"]["message"]
+    assert all(words in ended.json["error"]["message"] for words in told), ended.json["error"]["message"]
 
 
 def test_what_somebody_else_changed_is_not_taken_back(trial: Trial, slow: Path) -> None:

@@ -7,17 +7,18 @@ import select
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from j2k_dev.deploy.kubectl import Cluster, Kubectl
+from j2k_dev.engine.support import cache_folder
+from j2k_dev.sandbox.commands import SystemRunner
 from j2k_dev.worker.events import Event, read_events
 from j2k_dev.worker.exchange import Exchange
-from tests.e2e.desk import Told
+from tests.e2e.desk import Desk, Told
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from j2k_dev.deploy.kubectl import Kubectl
-    from tests.e2e.desk import Desk
+    from tests.cluster.handle import Handle
 
 # Other work may slow the machine down; where it does not, each takes seconds.
 SECONDS = 240.0
@@ -90,6 +91,22 @@ class Trial:
         """Name the runs that the exchange knows."""
         return {folder.name for folder in (self.workspace / "exchange" / "runs").glob("*")}
 
+    def span(self, run: str) -> tuple[float, float]:
+        """Give when the first thing of a run happened, and the last."""
+        times = [event.time for event in read_events(Exchange(self.workspace / "exchange").events(run))]
+        return min(times), max(times)
+
+    def outputs(self, run: str) -> list[list[str]]:
+        """Read what the code cells of a run's notebook printed."""
+        document = json.loads((self.workspace / "runs" / run / "notebook.ipynb").read_text())
+        code = [cell for cell in document["cells"] if cell["cell_type"] == "code"]
+        return [["".join(output["text"]) for output in cell["outputs"] if "text" in output] for cell in code]
+
+    def generations(self, namespace: str) -> dict[str, int]:
+        """Tell how often the Deployments were changed."""
+        found = self.kubectl.get("deployments", namespace)
+        return {each["metadata"]["name"]: each["metadata"]["generation"] for each in found}
+
     # --- what is done to pods -----------------------------------------------------------------------------------------
 
     def kill(self, namespace: str, begun: Event) -> None:
@@ -108,6 +125,13 @@ class Trial:
         recording = next((self.workspace / "recordings").glob("*/recording.json"))
         executable: str = json.loads(recording.read_text())["interpreter"]["executable"]
         return executable
+
+
+def trial_on(handle: Handle, folder: Path) -> Trial:
+    """Give a trial on a sandbox, which is brought up if it is not."""
+    state = handle.up()
+    cluster = Cluster(state.context, Path(state.kubeconfig), str(handle.images.kubectl))
+    return Trial(Desk(folder, cache_folder()), handle.sandbox.workspace, Kubectl(cluster, SystemRunner()))
 
 
 def is_published(event: Event) -> bool:

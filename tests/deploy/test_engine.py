@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from j2k_dev.deploy import engine, trouble
-from j2k_dev.deploy.engine import ClusterEngine, ClusterRun
+from j2k_dev.deploy.engine import ClusterEngine, ClusterRun, PodsSeen
 from j2k_dev.deploy.watch import PodWatch
 from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.model.run import StageResult
@@ -154,6 +154,34 @@ def test_pods_that_cannot_work_end_the_wait_with_the_reason(
     with pytest.raises(MachineryFailed, match=r"stage load can't go on: .* the image x can't be pulled: not found"):
         ClusterEngine(bus, pods).run(ClusterRun("r", BY_STAGE, tmp_path / "exchange"))
     assert bus.waiting([TOPICS.stage("load")]) == 1, "sent once, and not again while it waits"
+
+
+def test_what_becomes_of_pods_is_shown_when_it_changes(
+    tmp_path: Path, bus: SqliteBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trouble, "_SECONDS", 0.3)
+    pods, seen = PodWatch(), []
+    pods.heed({"type": "ADDED", "object": pod("load", waiting=("ErrImagePull", "not found"))})
+    with pytest.raises(MachineryFailed):
+        ClusterEngine(bus, pods).run(ClusterRun("r", BY_STAGE, tmp_path / "exchange"), seen=seen.append)
+    told = "the image x can't be pulled: not found"
+    assert seen[0] == PodsSeen("load", "1 troubled", told)
+    assert len(seen) == len({each.stage for each in seen}), "told once"
+
+
+def test_a_container_that_ends_again_and_again_is_explained_by_its_last_words(
+    tmp_path: Path, bus: SqliteBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trouble, "_SLOW_SECONDS", 0.2)
+    pods = PodWatch()
+    crashing = pod("load", waiting=("CrashLoopBackOff", "back-off"), ended={"exitCode": 3})
+    crashing["status"]["containerStatuses"][0]["restartCount"] = 2
+    pods.heed({"type": "ADDED", "object": crashing})
+    told = r"it ends again and again \(exit code 3\); it wrote last: KeyError: 'INPUT_TOPIC'"
+    with pytest.raises(MachineryFailed, match=told):
+        ClusterEngine(bus, pods, lambda _pod: "KeyError: 'INPUT_TOPIC'").run(
+            ClusterRun("r", BY_STAGE, tmp_path / "exchange")
+        )
 
 
 def test_a_healthy_pod_of_an_earlier_plan_is_no_comfort(

@@ -99,8 +99,9 @@ class TestRunning:
 
 class TestSharing:
     def test_runs_on_the_same_pods_share_them(self, tmp_path: Path) -> None:
-        with in_use(tmp_path / "p", "release-1", pytest.fail), in_use(tmp_path / "p", "release-1", pytest.fail):
-            assert (tmp_path / "p").read_text() == "release-1"
+        path = tmp_path / "pods" / "p"
+        with in_use(path, "release-1", pytest.fail), in_use(path, "release-1", pytest.fail):
+            assert path.read_text() == "release-1"
 
     def test_who_needs_others_waits_until_nobody_uses_these(self, tmp_path: Path) -> None:
         told, waits = [], threading.Event()
@@ -110,11 +111,11 @@ class TestSharing:
             waits.set()
 
         def use_others() -> str:
-            with in_use(tmp_path / "p", "release-2", note):
-                return (tmp_path / "p").read_text()
+            with in_use(tmp_path / "pods" / "p", "release-2", note):
+                return (tmp_path / "pods" / "p").read_text()
 
         with ThreadPoolExecutor(1) as pool:
-            with in_use(tmp_path / "p", "release-1", pytest.fail):
+            with in_use(tmp_path / "pods" / "p", "release-1", pytest.fail):
                 second = pool.submit(use_others)
                 assert waits.wait(30)
                 assert not second.done()

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import again, handover, images, overhead, planning, sandbox, whole_run
+from bench import again, cluster, handover, images, overhead, planning, sandbox, whole_run
 from bench.machine import describe
 from bench.measure import Result, Setting, WrongResult
 from bench.page import page
@@ -30,6 +30,7 @@ BENCHMARKS: dict[str, Callable[[Setting], Result]] = {
     "again": again.measure,
     "sandbox": sandbox.measure,
     "images": images.measure,
+    "cluster": cluster.measure,
 }
 
 

@@ -2,4 +2,9 @@
 
 import os
 
+import pytest
+
 os.environ["J2K_ENGINE"] = "local"
+
+# What a failed assertion compared is shown for these helpers as for tests.
+pytest.register_assert_rewrite("tests.engine.lab")

@@ -12,8 +12,9 @@ from j2k_dev.actions import sandbox as actions
 from j2k_dev.cli.main import main
 from j2k_dev.engine import workspace as ws
 from j2k_dev.sandbox.down import TakenDown
-from j2k_dev.sandbox.model import Image, Sandbox, SandboxState
+from j2k_dev.sandbox.model import Sandbox, SandboxState
 from j2k_dev.sandbox.status import PartStatus, SandboxStatus
+from tests.sandbox.states import state_of
 
 J2k = Callable[..., CompletedProcess[str]]
 
@@ -65,27 +66,6 @@ class TestUsage:
 
 
 # --- what the functions behind the actions are given, and what of their answers is shown ------------------------------
-
-IMAGE = Image("j2k.local/node:1", "sha256:1", "packages")
-
-
-def state_of(sandbox: Sandbox) -> SandboxState:
-    """Tell of a sandbox that is up."""
-    return SandboxState(
-        cluster=sandbox.cluster,
-        context=sandbox.context,
-        kubeconfig=str(sandbox.kubeconfig),
-        kubernetes="v1.34.4",
-        nodes=1,
-        registry="localhost:5001",
-        kafka="localhost:9094",
-        kafka_in_cluster="kafka.j2k-system.svc:9092",
-        kafka_proxied="localhost:9095",
-        proxy="http://localhost:8474",
-        images={"node": IMAGE},
-        version="0.1.0",
-        seconds={"cluster": 12.3, "total": 13.0},
-    )
 
 
 class Engine:

@@ -1,13 +1,17 @@
-"""Workspaces, and another j2k that is at work in one."""
+"""Workspaces, another j2k that is at work in one, and labs."""
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from j2k_dev.engine.workspace import Workspace, open_workspace
+from tests.engine.lab import Lab
 
 HOLD = """
 import sys
@@ -44,3 +48,12 @@ def notebook(tmp_path: Path) -> Path:
 @pytest.fixture
 def workspace(notebook: Path) -> Workspace:
     return open_workspace(notebook)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    made = Lab(tmp_path)
+    yield made
+    for process in made.processes():
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)

@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-PROGRAM = Path(__file__).parent.parent / "worker" / "hidden" / "processes.py"
+from tests.worker.hidden.asking import Processes, started_processes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 Ask = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def processes() -> Iterator[Callable[[Any], Any]]:
-    environment = {**os.environ, "PYTHONHASHSEED": "0"}
-    with subprocess.Popen(
-        [sys.executable, str(PROGRAM)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    ) as server:
-        asking, answers = server.stdin, server.stdout
-        assert asking is not None
-        assert answers is not None
-
-        def ask(request: Any) -> Any:
-            asking.write(json.dumps(request) + "\n")
-            asking.flush()
-            return json.loads(answers.readline())
-
-        yield ask
-        asking.close()
+def processes() -> Iterator[Processes]:
+    with started_processes() as processes:
+        yield processes
 
 
 @pytest.fixture
-def relay(processes: Callable[[Any], Any], tmp_path: Path) -> Ask:
+def relay(processes: Processes, tmp_path: Path) -> Ask:
     """Return what the watcher noticed, {path: (kind, carried, refused)}, and what the probe printed afterwards."""
 
     def run(*cells: str, probe: str) -> tuple[dict[str, tuple[str, bool, bool]], str]:
@@ -52,7 +38,7 @@ def relay(processes: Callable[[Any], Any], tmp_path: Path) -> Ask:
 
 
 @pytest.fixture
-def noticed(processes: Callable[[Any], Any], tmp_path: Path) -> Ask:
+def noticed(processes: Processes, tmp_path: Path) -> Ask:
     """Return what the watcher noticed as {path: (kind, carried, refused)}."""
 
     def run(*cells: str) -> dict[str, tuple[str, bool, bool]]:

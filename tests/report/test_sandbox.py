@@ -2,29 +2,22 @@
 
 from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 
 from rich.console import Console
 
 from j2k_dev.report.sandbox import print_removed, print_sandbox, print_status
 from j2k_dev.sandbox.down import TakenDown
-from j2k_dev.sandbox.model import Image, SandboxState
+from j2k_dev.sandbox.model import Sandbox
 from j2k_dev.sandbox.status import PartStatus, SandboxStatus
+from tests.sandbox.states import state_of
 
-IMAGE = Image("j2k.local/node:1", "sha256:1", "packages")
-STATE = SandboxState(
+STATE = state_of(
+    Sandbox(Path("/a b")),
     cluster="j2k-12345678",
     context="kind-j2k-12345678",
     kubeconfig="/a b/kubeconfig",
-    kubernetes="v1.34.4",
     nodes=3,
-    registry="localhost:5001",
-    kafka="localhost:9094",
-    kafka_in_cluster="kafka.j2k-system.svc:9092",
-    kafka_proxied="localhost:9095",
-    proxy="http://localhost:8474",
-    images={"node": IMAGE},
-    version="0.1.0",
-    seconds={"cluster": 12.3, "registry": 0.4, "kafka": 4.5, "total": 13.0},
 )
 
 

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from j2k_dev.sandbox.model import Image, Sandbox, SandboxState
+from j2k_dev.sandbox.model import Sandbox
 from j2k_dev.sandbox.state import read_state, write_state
+from tests.sandbox.states import state_of
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-STATE = SandboxState(
-    cluster="j2k-1",
-    context="kind-j2k-1",
-    kubeconfig="/home/ada/.j2k/sandbox/default/kubeconfig",
-    kubernetes="v1.34.4",
-    nodes=1,
-    registry="localhost:40001",
-    kafka="localhost:40002",
-    kafka_in_cluster="kafka.j2k-system.svc:9092",
-    kafka_proxied="localhost:40003",
-    proxy="http://localhost:40004",
-    images={"node": Image("j2k/node:1", "sha256:1", "packages")},
-    version="0.1.0",
-    seconds={"cluster": 12.5},
-)
+STATE = state_of(Sandbox(Path("/home/ada/.j2k")))
 
 
 @pytest.fixture

@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.worker.hidden.asking import Processes, started_processes
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Relay = Callable[..., list[Any]]
 
 
 @pytest.fixture(scope="session")
-def processes() -> Iterator[Callable[[Any], Any]]:
-    program = str(Path(__file__).with_name("processes.py"))
-    environment = {**os.environ, "PYTHONHASHSEED": "0"}
-    with subprocess.Popen(
-        [sys.executable, program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    ) as server:
-        asking, answers = server.stdin, server.stdout
-        assert asking is not None
-        assert answers is not None
-
-        def ask(request: Any) -> Any:
-            asking.write(json.dumps(request) + "\n")
-            asking.flush()
-            return json.loads(answers.readline())
-
-        yield ask
-        asking.close()
+def processes() -> Iterator[Processes]:
+    with started_processes() as processes:
+        yield processes
 
 
 @pytest.fixture
-def relay(processes: Callable[[Any], Any], tmp_path: Path) -> Relay:
+def relay(processes: Processes, tmp_path: Path) -> Relay:
     """Return what the probing cells put out after a hand-over, having compared it with the unsplit run."""
 
     def run(*cells: str, probe: str | list[str], paths: tuple[str, ...] = ()) -> list[Any]:

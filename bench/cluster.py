@@ -34,10 +34,10 @@ _HOW = f"""\
 On a sandbox of one node, one pod per stage, images and pods there from a run before. The quickstart is recorded, \
 built, deployed, run and compared anew (`--fresh`), then asked for again. A chain of {STAGES} stages that do nothing \
 is run: from the moment that a stage's message is sent (its Kafka transaction committed) to the start of the first \
-cell of the next one, by the events of both, whose pods share this machine's clock. A stage of {{seconds:g}} s loses, while \
-it works: the process that runs its cells (SIGKILL), its worker with it (SIGKILL; its container is started again), its \
-pod (`--grace-period=0 --force`); the time is from the kill to the start of the next attempt. For comparison, as \
-published by their makers, not measured here: Argo Workflows about 10 s a step, Tekton 0.2 to 0.6 s."""
+cell of the next one, by the events of both, whose pods share this machine's clock. A stage of {{seconds:g}} s loses, \
+while it works: the process that runs its cells (SIGKILL), its worker with it (SIGKILL; its container is started \
+again), its pod (`--grace-period=0 --force`); the time is from the kill to the start of the next attempt. For \
+comparison, as published by their makers, not measured here: Argo Workflows about 10 s a step, Tekton 0.2 to 0.6 s."""
 
 _SECONDS = 8.0
 _TAKES = {

@@ -22,6 +22,7 @@ from j2k_dev.model.pipeline import Pipeline
 from j2k_dev.worker import processes
 from j2k_dev.worker.channel import Channel
 from j2k_dev.worker.child import StageProgram
+from j2k_dev.worker.environment import forget
 from j2k_dev.worker.files.tree import CONTROL
 from j2k_dev.worker.health import Health, serve
 from j2k_dev.worker.kafka.settings import KEYS, settings_from_environment
@@ -32,7 +33,9 @@ from j2k_dev.worker.warm import warm_up
 from j2k_dev.worker.zygote import PRELOAD
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping, Sequence
+    from collections.abc import Mapping, Sequence
+
+    from j2k_dev.worker.kafka.settings import KafkaSettings
 
 HEALTH_PORT = 8080
 STAGE = "J2K_STAGE"
@@ -65,7 +68,7 @@ class GivenTopics:
 class PodSpec:
     """What a worker is told: its stage and the pipeline by its image, the rest by its environment.
 
-    ``timeout`` in seconds per cell; ``attempts`` are counted per run, whichever pods make them.
+    ``timeout`` in seconds per cell; ``attempts`` are counted per run, whichever pods make them. ``worker`` is its name.
     """
 
     stage: StageSpec
@@ -73,6 +76,7 @@ class PodSpec:
     topics: GivenTopics
     attempts: int
     timeout: float | None
+    worker: str
 
     @property
     def name(self) -> str:
@@ -95,22 +99,25 @@ def read_spec(folder: Path, environment: Mapping[str, str]) -> PodSpec:
         topics=GivenTopics(*(environment[name] for name in (*TOPICS, STAGE))),
         attempts=int(environment.get(ATTEMPTS, "3")),
         timeout=float(timeout) if timeout else None,
+        worker=environment.get("POD_NAME") or f"{environment[STAGE]}-{secrets.token_hex(6)}",
     )
 
 
 def main(arguments: Sequence[str]) -> int:
     """Serve the stage that the folder in ``arguments`` describes, until asked to stop."""
     spec = read_spec(Path(arguments[0]), os.environ)
+    settings = settings_from_environment(os.environ)
+    forget(os.environ, _is_ours)
     control, controlled = Channel.pair()
     answering, asking = Channel.pair()
     first = os.getpid()
     worker = os.fork()
     if worker == 0:
-        _be_the_worker(spec, controlled, asking, first, (control.descriptor, answering.descriptor))
+        _be_the_worker(spec, first, controlled, asking, (control.descriptor, answering.descriptor))
     controlled.close()
     asking.close()
     signal.signal(signal.SIGTERM, lambda _number, _frame: os.kill(worker, signal.SIGTERM))
-    _serve_the_worker(spec, control, answering)
+    _serve_the_worker(spec, settings, control, answering)
     return _status_for_the_shell(os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]))
 
 
@@ -119,19 +126,17 @@ def _status_for_the_shell(code: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _be_the_worker(spec: PodSpec, control: Channel, bus: Channel, first: int, close: Sequence[int]) -> NoReturn:
+def _be_the_worker(spec: PodSpec, first: int, control: Channel, bus: Channel, close: Sequence[int]) -> NoReturn:
     status = 1
     try:
         processes.close_all(close)
         processes.die_with(first)
         processes.adopt_orphans()
-        name = os.environ.get("POD_NAME") or f"{spec.name}-{secrets.token_hex(6)}"
-        _leave_only_the_notebooks(os.environ)
         _make_room(Path(spec.stage.work))
         warm_up((_PROGRAM,), PRELOAD)
         nobody = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)  # events are told on the exchange
         remote = RemoteBus(bus, lambda: control.send({"beat": True}))
-        worker = Worker(_worker_spec(spec), name, control, nobody, remote, (bus.descriptor,))
+        worker = Worker(_worker_spec(spec), spec.worker, control, nobody, remote, (bus.descriptor,))
         status = worker.serve()
     except BaseException:  # noqa: BLE001 - this frame never returns, so nobody else would print it
         processes.log(traceback.format_exc())
@@ -139,10 +144,9 @@ def _be_the_worker(spec: PodSpec, control: Channel, bus: Channel, first: int, cl
         os._exit(status)
 
 
-def _leave_only_the_notebooks(environment: MutableMapping[str, str]) -> None:
-    """Take out what is the worker's and the cluster's: the notebook had none of it, and some of it is secret."""
-    for name in [name for name in environment if name in KEYS or name in OWN or name.startswith("KUBERNETES_")]:
-        del environment[name]
+def _is_ours(name: str) -> bool:
+    """Tell what is the worker's and the cluster's: the notebook had none of it, and some of it is secret."""
+    return name in KEYS or name in OWN or name.startswith("KUBERNETES_")
 
 
 def _make_room(work: Path) -> None:
@@ -166,14 +170,14 @@ def _worker_spec(spec: PodSpec) -> WorkerSpec:
     )
 
 
-def _serve_the_worker(spec: PodSpec, control: Channel, questions: Channel) -> None:
+def _serve_the_worker(spec: PodSpec, settings: KafkaSettings, control: Channel, questions: Channel) -> None:
     """Answer probes and questions until the worker has ended."""
     from j2k_dev.worker.kafka.bus import KafkaBus  # noqa: PLC0415 - after the fork: it may start threads
 
     health = Health(spec.name)
     serve(health, HEALTH_PORT)
     threading.Thread(target=_listen, args=(control, health), daemon=True).start()
-    bus = KafkaBus(settings_from_environment(os.environ))
+    bus = KafkaBus(settings)
     while (question := questions.wait_for_line()) is not None:
         answered = answer(bus, question)
         _count(health, question, answered)

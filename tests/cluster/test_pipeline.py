@@ -96,6 +96,21 @@ def test_a_run_outlives_its_broker(trial: Trial, slow: Path, wide: Handle) -> No
     assert [stage["name"] for stage in document["stages"]] == ["one", "two", "three"]
 
 
+@pytest.mark.parametrize("doing", ["building the images", "deploying", "works: running"])
+def test_j2k_killed_at_any_step_goes_on_when_it_is_called_again(trial: Trial, doing: str) -> None:
+    name = f"killed-{doing[:3]}.ipynb".replace(" ", "")
+    cells = "import time\nx = 1", "# j2k: stage works\ntime.sleep(3)\nx += 1", "# j2k: stage shows\nprint(x)"
+    notebook = trial.desk.notebook(name, *cells)
+    process = trial.start("up", notebook)
+    trial.until(process, doing)
+    process.kill()
+    process.communicate()
+    unfinished = trial.runs()
+    document = trial.equal(trial.run("up", notebook))
+    assert [stage["attempts"] for stage in document["stages"]] == [1] * len(document["stages"])
+    assert document["run"] in unfinished, "the run that was cut off goes on"
+
+
 def test_runs_with_other_parameters_go_on_at_once_in_the_same_pods_and_never_mix(trial: Trial) -> None:
     cells = ("n = 0", "parameters"), "# j2k: stage works\nimport time\nopen('n.txt', 'w').write(str(n))\ntime.sleep(4)"
     last = "# j2k: stage shows\nprint(n, open('n.txt').read())"

@@ -87,6 +87,14 @@ class Trial:
             select.select([], [], [], 0.02)
         raise AssertionError(f"{stage} did not begin within {SECONDS} s")
 
+    def until(self, process: subprocess.Popen[str], doing: str) -> None:
+        """Wait until a command says that it does something."""
+        assert process.stderr is not None
+        for line in process.stderr:
+            if doing in line:
+                return
+        raise AssertionError(f"it never was {doing}: {self.end(process)}")
+
     def runs(self) -> set[str]:
         """Name the runs that the exchange knows."""
         return {folder.name for folder in (self.workspace / "exchange" / "runs").glob("*")}

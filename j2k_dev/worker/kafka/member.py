@@ -86,7 +86,7 @@ class Member:
         deadline = time.monotonic() + timeout
         while True:
             left = max(0.0, deadline - time.monotonic())
-            records = self._poll(min(left, _LOOK_SECONDS))
+            records = self._poll(min(left, _LOOK_SECONDS) if wake else left)
             if records:
                 return self._hold(records)
             if left <= 0 or self._is_woken(wake):

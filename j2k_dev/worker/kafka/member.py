@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # How long a waiting member does not look at the descriptors that may wake it.
 _LOOK_SECONDS = 0.1
+_IDLE_SECONDS = 0.5
 # Joining takes several round trips: a working member that is told to join again gives it that much at each beat.
 _JOIN_SECONDS = 0.2
 _CONNECT_SECONDS = 5.0
@@ -86,7 +87,9 @@ class Member:
         deadline = time.monotonic() + timeout
         while True:
             left = max(0.0, deadline - time.monotonic())
-            records = self._poll(min(left, _LOOK_SECONDS) if wake else left)
+            # Partitions that come are prepared between polls; who owns some already seldom gets others.
+            longest = _LOOK_SECONDS if wake or not self._ownership.is_prepared() else _IDLE_SECONDS
+            records = self._poll(min(left, longest))
             if records:
                 return self._hold(records)
             if left <= 0 or self._is_woken(wake):
@@ -202,6 +205,10 @@ class _Ownership(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def on_partitions_lost(self, lost: Iterable[TopicPartition]) -> None:
         self.on_partitions_revoked(lost)
+
+    def is_prepared(self) -> bool:
+        """Say whether there are partitions, and none that is new."""
+        return bool(self.owned) and not self._new
 
     def take_new(self) -> Collection[TopicPartition]:
         new, self._new = self._new, set()

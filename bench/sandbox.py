@@ -24,7 +24,9 @@ parts are made side by side; the seconds of each are what `--json` tells. Then t
 up: it lists the containers and asks the cluster how it is. One node, source `packages`."""
 
 _TAKES = "Most of it is kubeadm: with more cores, or fewer programs beside it, it is faster."
-_AGAIN_TAKES = "What is left is starting the interpreter, one listing and one `kubectl get` in the control plane."
+_AGAIN_TAKES = (
+    "What is left is starting the interpreter, one listing, and one look at the API and into the control plane."
+)
 
 
 def measure(setting: Setting) -> Result:

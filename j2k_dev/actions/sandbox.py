@@ -63,7 +63,14 @@ class BringUp:
         raise_limits(context.progress)
         images = partial(provide_images, self.images, context.client, context.runner, context.progress)
         state = bring_up(
-            context.sandbox, images, self.nodes, context.client, context.runner, context.progress, retain=self.retain
+            context.sandbox,
+            images,
+            self.nodes,
+            context.client,
+            context.runner,
+            context.progress,
+            source=None if self.images == "auto" else self.images,
+            retain=self.retain,
         )
         if self.kubeconfig:
             add_context(context.sandbox.kubeconfig, user_kubeconfig())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from docker.errors import APIError
@@ -12,19 +13,21 @@ from docker.errors import APIError
 from j2k_dev import __version__
 from j2k_dev.engine.workspace import write_text
 from j2k_dev.model.errors import BadInput, MachineryFailed
+from j2k_dev.sandbox.api import read_api
 from j2k_dev.sandbox.commands import Command
 from j2k_dev.sandbox.containers import remove_container
 from j2k_dev.sandbox.inventory import CONTROL_PLANE, look, nodes_of, of_role
-from j2k_dev.sandbox.kind_config import cni_path, conflist, has_own_network, kind_config, plan_nodes
+from j2k_dev.sandbox.kind_config import has_own_network, kind_config, node_files, plan_nodes
 from j2k_dev.sandbox.model import KAFKA_PROXIED_SERVICE, KAFKA_SERVICE
 from j2k_dev.sandbox.nodes import (
     KUBECTL,
     Birth,
-    apply,
+    are_well,
+    ask_nodes,
     execute,
-    health,
     original_address,
     read_birth,
+    seen_token,
     wire,
     write_birth,
 )
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
+    from j2k_dev.sandbox.api import Api
     from j2k_dev.sandbox.commands import Runner
     from j2k_dev.sandbox.inventory import Part
     from j2k_dev.sandbox.kind_config import NodePlan
@@ -48,11 +52,12 @@ CREATE_LOG = "kind-create.log"
 
 _CREATE_SECONDS = 600.0
 _READY_SECONDS = 180.0
-# Each look starts kubectl in the control plane, which has other things to do.
-_READY_POLL_SECONDS = 0.4
+_READY_POLL_SECONDS = 0.2
 _EXPORT_SECONDS = 60.0
 _ORPHAN_SECONDS = 60.0
 _STOP_SECONDS = 10
+_SERVICE_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
+_NAME_SERVERS = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
 
 
 # --- which cluster is there -------------------------------------------------------------------------------------------
@@ -130,7 +135,8 @@ def mend_cluster(sandbox: Sandbox, images: Images, client: DockerClient, runner:
     addresses = {node.name: original_address(client, node) for node in nodes}
     _release(client, sandbox, [node for node in nodes if restart or node.address != addresses[node.name]])
     started = [_start(client, sandbox, node, addresses[node.name]) for node in nodes_of(look(client, sandbox))]
-    if not sandbox.kubeconfig.is_file():
+    if read_api(sandbox.kubeconfig) is None:
+        sandbox.kubeconfig.unlink(missing_ok=True)
         words: list[str | Path] = [images.kind, "export", "kubeconfig", "--name", sandbox.cluster]
         runner.run(
             Command([*words, "--kubeconfig", sandbox.kubeconfig]), way_out="`j2k sandbox down`, then `j2k sandbox up`"
@@ -138,36 +144,43 @@ def mend_cluster(sandbox: Sandbox, images: Images, client: DockerClient, runner:
     return any(started)
 
 
-def finish_cluster(sandbox: Sandbox, images: Images, client: DockerClient, subnet: Subnet, registry: str) -> None:
-    """Connect the nodes with each other and with what is beside them, and say that the cluster is complete."""
+def wait_for_nodes(
+    sandbox: Sandbox, count: int, client: DockerClient, since: float, token: str, stop: threading.Event
+) -> None:
+    """Wait until every node is ready, was heard after ``since``, and sees our exchange folder."""
+
+    def well() -> bool:
+        nodes = ask_nodes(sandbox.kubeconfig)
+        return are_well(nodes, count, since) and seen_token(client, _control_plane(sandbox)) == token
+
+    wait_until(well, _READY_SECONDS, partial(_late, sandbox, client), stop, _READY_POLL_SECONDS)
+
+
+def connect_cluster(sandbox: Sandbox, images: Images, client: DockerClient, registry: str) -> None:
+    """Connect the nodes with each other and with what is beside them."""
     nodes = nodes_of(look(client, sandbox))
     pods = {node.name: node.pods for node in plan_nodes(sandbox, len(nodes))} if has_own_network(images) else {}
     hosts = hosts_toml(sandbox.container("registry"))
     for node in nodes:
         others = {pods[other.name]: other.address for other in nodes if pods and other is not node}
         wire(client, node.name, registry, hosts, others)
-    control_plane = nodes[0].name
-    apply(client, control_plane, _services(sandbox))
-    write_birth(client, control_plane, Birth(__version__, len(nodes), images.node.digest, subnet.cidr))
+    api = _api(sandbox)
+    for path, wanted in _services(sandbox).items():
+        api.apply(path, wanted)
 
 
-def wait_for_nodes(
-    sandbox: Sandbox, count: int, client: DockerClient, since: float, token: str, stop: threading.Event
+def complete_cluster(
+    sandbox: Sandbox, images: Images, count: int, client: DockerClient, subnet: Subnet, stop: threading.Event
 ) -> None:
-    """Wait until every node is ready and was heard after ``since``, and pods may be made."""
-    control_plane = f"{sandbox.cluster}-{CONTROL_PLANE}"
-
-    def well() -> bool:
-        told = health(client, control_plane)
-        return told is not None and told.is_well(count, since, token) and _takes_pods(client, control_plane)
-
-    def late() -> MachineryFailed:
-        told = f"the cluster was not ready within {_READY_SECONDS:g} seconds"
-        return MachineryFailed(
-            told, "`j2k sandbox down`, then `j2k sandbox up`", detail=_what_is(client, control_plane)
-        )
-
-    wait_until(well, _READY_SECONDS, late, stop, _READY_POLL_SECONDS)
+    """Wait until pods may be made and find others by name, and say that the cluster is complete."""
+    wait_until(
+        partial(_takes_pods, _api(sandbox)),
+        _READY_SECONDS,
+        partial(_late, sandbox, client),
+        stop,
+        _READY_POLL_SECONDS,
+    )
+    write_birth(client, _control_plane(sandbox), Birth(__version__, count, images.node.digest, subnet.cidr))
 
 
 def end_orphan(sandbox: Sandbox, client: DockerClient, note: Callable[[str], None]) -> None:
@@ -198,12 +211,9 @@ def remove_cluster(client: DockerClient, parts: tuple[Part, ...]) -> None:
 
 def write_node_files(sandbox: Sandbox, images: Images, plan: tuple[NodePlan, ...]) -> None:
     """Write the files that nodes see: where one is lost, its node neither starts nor can be looked into."""
-    if not has_own_network(images):
-        return
-    for node in plan:
-        path = cni_path(sandbox, node)
-        if not path.is_file() or path.read_text(encoding="utf-8") != conflist(node):
-            write_text(path, conflist(node))
+    for file in (file for node in plan for file in node_files(sandbox, images, node)):
+        if not file.path.is_file() or file.path.read_text(encoding="utf-8") != file.text:
+            write_text(file.path, file.text)
 
 
 # --- the steps --------------------------------------------------------------------------------------------------------
@@ -237,30 +247,40 @@ def _start(client: DockerClient, sandbox: Sandbox, node: Part, address: str) -> 
     return True
 
 
-def _takes_pods(client: DockerClient, control_plane: str) -> bool:
+def _takes_pods(api: Api) -> bool:
     """Whether pods are accepted (their service account is there) and find others by name."""
-    servers = f"{KUBECTL} -n kube-system get deployment coredns -o 'jsonpath={{.status.availableReplicas}}'"
     try:
-        return bool(execute(client, control_plane, f"{KUBECTL} get serviceaccount default >/dev/null; {servers}"))
+        api.get(_SERVICE_ACCOUNT)
+        return bool(api.get(_NAME_SERVERS)["status"].get("availableReplicas"))
     except MachineryFailed:
         return False
 
 
-def _services(sandbox: Sandbox) -> list[dict[str, Any]]:
-    """Name the broker and its proxy in the cluster as they are named in production."""
+def _api(sandbox: Sandbox) -> Api:
+    api = read_api(sandbox.kubeconfig)
+    if api is None:
+        way_out = "run the same command again: it writes the file anew"
+        raise MachineryFailed(f"the kubeconfig {sandbox.kubeconfig} can't be read", way_out)
+    return api
+
+
+def _control_plane(sandbox: Sandbox) -> str:
+    return f"{sandbox.cluster}-{CONTROL_PLANE}"
+
+
+def _services(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
+    """Name the broker and its proxy in the cluster as they are named in production; each object by its path."""
     service, namespace = KAFKA_SERVICE.split(".")[:2]
     proxied = KAFKA_PROXIED_SERVICE.split(".")[0]
-    return [
-        _object("Namespace", {"name": namespace}),
-        *(
-            _object(
-                "Service",
-                {"name": name, "namespace": namespace},
-                spec={"type": "ExternalName", "externalName": sandbox.container(role)},
-            )
-            for name, role in {service: "kafka", proxied: "proxy"}.items()
-        ),
-    ]
+    home = f"/api/v1/namespaces/{namespace}"
+    return {home: _object("Namespace", {"name": namespace})} | {
+        f"{home}/services/{name}": _object(
+            "Service",
+            {"name": name, "namespace": namespace},
+            spec={"type": "ExternalName", "externalName": sandbox.container(role)},
+        )
+        for name, role in {service: "kafka", proxied: "proxy"}.items()
+    }
 
 
 def _object(kind: str, metadata: dict[str, Any], **rest: Any) -> dict[str, Any]:
@@ -273,6 +293,12 @@ def _keep_logs(sandbox: Sandbox, images: Images, runner: Runner) -> None:
     with suppress(MachineryFailed):
         words: list[str | Path] = [images.kind, "export", "logs", "--name", sandbox.cluster]
         runner.run(Command([*words, sandbox.logs / "kind"], timeout=_EXPORT_SECONDS))
+
+
+def _late(sandbox: Sandbox, client: DockerClient) -> MachineryFailed:
+    told = f"the cluster was not ready within {_READY_SECONDS:g} seconds"
+    detail = _what_is(client, _control_plane(sandbox))
+    return MachineryFailed(told, "`j2k sandbox down`, then `j2k sandbox up`", detail=detail)
 
 
 def _what_is(client: DockerClient, control_plane: str) -> str:

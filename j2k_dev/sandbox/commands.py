@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -12,9 +14,11 @@ from typing import TYPE_CHECKING, Protocol
 from j2k_dev.model.errors import MachineryFailed
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Mapping, Sequence
 
 _SHOWN_LINES = 15
+_LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class Command:
     """A program to run. ``environment`` is added to ours; ``log`` keeps its output, else it is returned only.
 
     ``descriptors`` are open files that it inherits: a lock that it, and what it starts, hold until they end.
+    Once ``stop`` is set, it and all that it started is ended: for a thread, which hears of no Ctrl-C; without
+    ``stdin`` and ``timeout``.
     """
 
     arguments: Sequence[str | Path]
@@ -31,6 +37,7 @@ class Command:
     log: Path | None = None
     timeout: float | None = None
     descriptors: tuple[int, ...] = ()
+    stop: threading.Event | None = None
 
     def __str__(self) -> str:
         """Write it so that it can be pasted into a shell."""
@@ -53,27 +60,57 @@ class SystemRunner:
         """Run a command and return its stdout; raise MachineryFailed with its output and ``way_out`` when it fails."""
         program = str(command.arguments[0])
         try:
-            done = subprocess.run(
-                [str(argument) for argument in command.arguments],
-                cwd=command.folder,
-                env={**os.environ, **command.environment},
-                input=command.stdin if command.stdin is not None else b"",
-                capture_output=True,
-                timeout=command.timeout,
-                check=False,
-                pass_fds=command.descriptors,
-            )
+            code, stdout, stderr = _run(command)
         except FileNotFoundError as error:
             raise MachineryFailed(f"{program} is not installed", way_out or f"install {program}") from error
         except subprocess.TimeoutExpired as error:
             told = f"{program} did not end within {command.timeout:g} seconds"
             raise MachineryFailed(told, way_out, detail=f"$ {command}") from error
-        stdout, stderr = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
         if command.log is not None:
             _keep(command.log, f"$ {command}\n{stdout}{stderr}\n")
-        if done.returncode:
-            raise MachineryFailed(_told(program, done.returncode), way_out, detail=_detail(command, stdout + stderr))
+        if code:
+            raise MachineryFailed(_told(program, code), way_out, detail=_detail(command, stdout + stderr))
         return stdout
+
+
+def _run(command: Command) -> tuple[int, str, str]:
+    """Run it to its end; return its exit status, stdout and stderr. Whoever interrupts us ends it too."""
+    process = subprocess.Popen(
+        [str(argument) for argument in command.arguments],
+        cwd=command.folder,
+        env={**os.environ, **command.environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        pass_fds=command.descriptors,
+        process_group=None if command.stop is None else 0,
+    )
+    with process:
+        try:
+            stdout, stderr = _wait(process, command) if command.stop is None else _wait_or_stop(process, command.stop)
+        except BaseException:
+            _end(process, command)
+            raise
+    return process.returncode, stdout.decode(errors="replace"), stderr.decode(errors="replace")
+
+
+def _wait(process: subprocess.Popen[bytes], command: Command) -> tuple[bytes, bytes]:
+    return process.communicate(command.stdin, timeout=command.timeout)
+
+
+def _wait_or_stop(process: subprocess.Popen[bytes], stop: threading.Event) -> tuple[bytes, bytes]:
+    while not stop.is_set():
+        with suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=_LOOK_SECONDS)
+    raise MachineryFailed("stopped", "run the same command again")
+
+
+def _end(process: subprocess.Popen[bytes], command: Command) -> None:
+    if command.stop is None:
+        process.kill()
+    else:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _told(program: str, code: int) -> str:

@@ -24,10 +24,27 @@ MOST_NODES = 26
 
 _ZONES = "abcdefghijklmnopqrstuvwxyz"
 _KUBELET_CGROUPFS: Patch = {"kind": "KubeletConfiguration", "cgroupDriver": "cgroupfs"}
-# Each node's pods have fixed addresses (its conflist), so the controller manager must not give out others.
-_OWN_POD_RANGES: Patch = {
+_OWN_CONTROL_PLANE: Patch = {
     "kind": "ClusterConfiguration",
-    "controllerManager": {"extraArgs": {"allocate-node-cidrs": "false"}},
+    # A score of RSA keys takes seconds to find.
+    "featureGates": {"PublicKeysECDSA": True},
+    "controllerManager": {
+        "extraArgs": {
+            # Each node's pods have fixed addresses (its conflist), so nobody must give out others.
+            "allocate-node-cidrs": "false",
+            # It starts with three requests for each of its controllers, and may ask 20 times a second by default.
+            "kube-api-qps": "200",
+            "kube-api-burst": "400",
+            # It asks for its lease before it is allowed to, and would wait up to 4 s until it asks again.
+            "leader-elect-retry-period": "1s",
+        }
+    },
+}
+_OWN_PATCHES: Patch = {"kind": "InitConfiguration", "patches": {"directory": "/kind/patches"}}
+_NAME_SERVERS_FILE = "/kind/patches/corednsdeployment+strategic.json"
+# Their first look at the API may come before the way to it is there; by default they are asked again after 10 s.
+_NAME_SERVERS: Patch = {
+    "spec": {"template": {"spec": {"containers": [{"name": "coredns", "readinessProbe": {"periodSeconds": 1}}]}}}
 }
 # Where there are several nodes, kind keeps pods away from the control plane; here it is a node like the others.
 _NO_TAINT: Patch = {"kind": "InitConfiguration", "nodeRegistration": {"taints": []}}
@@ -41,6 +58,15 @@ class NodePlan:
     role: str
     pods: str
     zone: str
+
+
+@dataclass(frozen=True)
+class NodeFile:
+    """A file that a node sees: where it lies on this machine, where in the node, and what is in it."""
+
+    path: Path
+    inside: str
+    text: str
 
 
 def plan_nodes(sandbox: Sandbox, count: int) -> tuple[NodePlan, ...]:
@@ -83,6 +109,17 @@ def cni_path(sandbox: Sandbox, node: NodePlan) -> Path:
     return sandbox.root.absolute() / "nodes" / f"{node.name}.conflist"
 
 
+def node_files(sandbox: Sandbox, images: Images, node: NodePlan) -> tuple[NodeFile, ...]:
+    """Give the files that a node sees, besides the exchange folder; none with the public node image."""
+    if not has_own_network(images):
+        return ()
+    network = NodeFile(cni_path(sandbox, node), CNI_FILE, conflist(node))
+    if node.role == "worker":
+        return (network,)
+    servers = sandbox.root.absolute() / "nodes" / "name-servers.json"
+    return network, NodeFile(servers, _NAME_SERVERS_FILE, json.dumps(_NAME_SERVERS, indent=2) + "\n")
+
+
 def conflist(node: NodePlan) -> str:
     """Write how containerd connects a node's pods."""
     ranges = {"type": "host-local", "dataDir": "/run/cni-ipam-state", "ranges": [[{"subnet": node.pods}]]}
@@ -100,19 +137,19 @@ def _suffix(number: int) -> str:
 
 
 def _patches(own: bool, *, several: bool) -> list[Patch]:  # noqa: FBT001 - private, named where it is made
-    patches = [_KUBELET_CGROUPFS, _OWN_POD_RANGES] if own else []
+    patches = [_KUBELET_CGROUPFS, _OWN_CONTROL_PLANE, _OWN_PATCHES] if own else []
     return [*patches, _NO_TAINT] if several else patches
 
 
 def _node(sandbox: Sandbox, images: Images, node: NodePlan) -> dict[str, Any]:
-    mounts = [{"hostPath": str(sandbox.exchange.absolute()), "containerPath": EXCHANGE}]
-    if has_own_network(images):
-        mounts.append({"hostPath": str(cni_path(sandbox, node)), "containerPath": CNI_FILE})
+    seen = {sandbox.exchange.absolute(): EXCHANGE} | {
+        file.path: file.inside for file in node_files(sandbox, images, node)
+    }
     return {
         "role": node.role,
         "image": images.node.reference,
         "labels": {ZONE_LABEL: node.zone},
-        "extraMounts": mounts,
+        "extraMounts": [{"hostPath": str(here), "containerPath": inside} for here, inside in seen.items()],
     }
 
 

@@ -15,10 +15,11 @@ from docker.errors import APIError, NotFound
 
 from j2k_dev.model.codec import CodecError, from_plain, to_plain
 from j2k_dev.model.errors import MachineryFailed
+from j2k_dev.sandbox.api import read_api
 from j2k_dev.sandbox.model import EXCHANGE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from docker import DockerClient
@@ -32,6 +33,8 @@ _BIRTH = "/kind/j2k.json"
 _KUBEADM = "/kind/kubeadm.conf"
 # In the exchange folder: nodes that see another one than this machine have lost their mount.
 TOKEN = ".sandbox"  # noqa: S105 - no secret
+_NODES = "/api/v1/nodes"
+_LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 _LEASE_SECONDS = 40.0
 _ROUTES_UNIT = """\
 [Unit]
@@ -66,35 +69,32 @@ class Node:
     renewed: float
 
 
-@dataclass(frozen=True)
-class Health:
-    """What the cluster says of itself: its nodes, and the token that they see in the exchange folder."""
-
-    nodes: tuple[Node, ...]
-    token: str
-
-    def is_well(self, count: int, since: float, token: str) -> bool:
-        """Whether all nodes are ready and have been heard since then, and see our exchange folder."""
-        ready = [node for node in self.nodes if node.ready and node.renewed >= since]
-        return len(ready) >= count and self.token == token
-
-
-def health(client: DockerClient, control_plane: str) -> Health | None:
-    """Ask the cluster how it is; None where it does not answer."""
-    nodes = f"{KUBECTL} --request-timeout=5s -n kube-node-lease get nodes,leases -o json"
-    script = f"cat {EXCHANGE}/{TOKEN} 2>/dev/null || true; echo; {nodes}"
+def ask_nodes(kubeconfig: Path) -> tuple[Node, ...] | None:
+    """Ask the cluster for its nodes; None where it does not answer."""
+    api = read_api(kubeconfig)
     try:
-        token, _, told = execute(client, control_plane, script).partition("\n")
-        return Health(read_nodes(json.loads(told)), token)
-    except (MachineryFailed, ValueError):
+        return read_nodes(api.get(_NODES), api.get(_LEASES)) if api else None
+    except MachineryFailed:
         return None
 
 
-def read_nodes(told: Mapping[str, Any]) -> tuple[Node, ...]:
-    """Read what ``kubectl get nodes,leases -o json`` said."""
-    items = told["items"]
-    renewed = {item["metadata"]["name"]: _time(item["spec"]["renewTime"]) for item in items if item["kind"] == "Lease"}
-    return tuple(_node(item, renewed) for item in items if item["kind"] == "Node")
+def read_nodes(nodes: Mapping[str, Any], leases: Mapping[str, Any]) -> tuple[Node, ...]:
+    """Read the API's lists of nodes and of what their kubelets renew."""
+    renewed = {item["metadata"]["name"]: _time(item["spec"]["renewTime"]) for item in leases["items"]}
+    return tuple(_node(item, renewed) for item in nodes["items"])
+
+
+def are_well(nodes: tuple[Node, ...] | None, count: int, since: float) -> bool:
+    """Whether so many nodes are ready and have been heard since then."""
+    return len([node for node in nodes or () if node.ready and node.renewed >= since]) >= count
+
+
+def seen_token(client: DockerClient, control_plane: str) -> str:
+    """Return the token that a node sees in the exchange folder; nothing where it sees none, or does not run."""
+    try:
+        return execute(client, control_plane, f"cat {EXCHANGE}/{TOKEN}")
+    except MachineryFailed:
+        return ""
 
 
 def is_recent(now: float) -> float:
@@ -124,17 +124,6 @@ def wire(client: DockerClient, node: str, registry: str, hosts: str, routes: Map
     execute(client, node, "\n".join(script), environment)
 
 
-def apply(client: DockerClient, control_plane: str, objects: Sequence[Mapping[str, Any]]) -> None:
-    """Apply Kubernetes objects."""
-    manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
-    execute(
-        client,
-        control_plane,
-        f'printf %s "$MANIFEST" | {KUBECTL} apply --server-side --force-conflicts -f -',
-        {"MANIFEST": manifest},
-    )
-
-
 def execute(client: DockerClient, container: str, script: str, environment: Mapping[str, str] | None = None) -> str:
     """Run a shell script in a container and return its stdout; raise MachineryFailed with its stderr."""
     command = ["sh", "-ec", script]
@@ -155,7 +144,7 @@ def execute(client: DockerClient, container: str, script: str, environment: Mapp
 
 def write_birth(client: DockerClient, control_plane: str, birth: Birth) -> None:
     """Say in the cluster that it is complete."""
-    execute(client, control_plane, f'printf %s "$BIRTH" > {_BIRTH}', {"BIRTH": json.dumps(to_plain(birth))})
+    _write_file(client, control_plane, _BIRTH, json.dumps(to_plain(birth)))
 
 
 def read_birth(client: DockerClient, control_plane: Part) -> Birth | None:
@@ -187,6 +176,16 @@ def _read_file(client: DockerClient, container: str, path: str) -> str:
     with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
         file = archive.extractfile(archive.getmembers()[0])
         return file.read().decode() if file else ""
+
+
+def _write_file(client: DockerClient, container: str, path: str, text: str) -> None:
+    folder, _, name = path.rpartition("/")
+    info, content = tarfile.TarInfo(name), text.encode()
+    info.size = len(content)
+    with io.BytesIO() as packed:
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            archive.addfile(info, io.BytesIO(content))
+        client.api.put_archive(container, folder, packed.getvalue())
 
 
 def _routes(routes: Mapping[str, str]) -> str:

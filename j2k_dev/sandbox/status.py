@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from j2k_dev.sandbox.inventory import CONTROL_PLANE, look, nodes_of, of_role
-from j2k_dev.sandbox.nodes import health
+from j2k_dev.sandbox.nodes import ask_nodes
 from j2k_dev.sandbox.state import read_state
 from j2k_dev.sandbox.up import engine_errors
 
@@ -47,21 +47,19 @@ def sandbox_status(sandbox: Sandbox, client: DockerClient) -> SandboxStatus:
     with engine_errors():
         parts = look(client, sandbox)
         told = read_state(sandbox)
-        nodes = _nodes(sandbox, parts, told, client)
+        nodes = _nodes(sandbox, parts, told)
         beside = [_beside(sandbox, parts, role) for role in ("registry", "kafka", "proxy")]
     listed = (*nodes, *beside)
     return SandboxStatus(sandbox.cluster, all(part.state == "running" for part in listed), listed, told)
 
 
-def _nodes(
-    sandbox: Sandbox, parts: tuple[Part, ...], told: SandboxState | None, client: DockerClient
-) -> list[PartStatus]:
+def _nodes(sandbox: Sandbox, parts: tuple[Part, ...], told: SandboxState | None) -> list[PartStatus]:
     nodes = nodes_of(parts)
     if not nodes:
         return [PartStatus(f"{sandbox.cluster}-{CONTROL_PLANE}", CONTROL_PLANE, "missing")]
     control_plane = of_role(parts, CONTROL_PLANE)
-    now = health(client, control_plane.name) if control_plane and control_plane.running else None
-    ready = {node.name for node in now.nodes if node.ready} if now else set()
+    now = ask_nodes(sandbox.kubeconfig) if control_plane and control_plane.running else None
+    ready = {node.name for node in now or () if node.ready}
     listed = [PartStatus(node.name, node.role, _node_state(node, ready), node.address, _age(node)) for node in nodes]
     gone = (told.nodes if told else 1) - len(nodes)
     return listed + [PartStatus(f"{sandbox.cluster}-worker…", "worker", "missing")] * gone

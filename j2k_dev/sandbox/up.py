@@ -14,14 +14,14 @@ from docker.errors import DockerException
 
 from j2k_dev import __version__
 from j2k_dev.engine.workspace import write_text
-from j2k_dev.model.errors import MachineryFailed
+from j2k_dev.model.errors import BadInput, MachineryFailed
 from j2k_dev.sandbox import cluster, kafka_config, proxy, registry
 from j2k_dev.sandbox.containers import provide, run
 from j2k_dev.sandbox.inventory import CONTROL_PLANE, look, nodes_of, of_role
 from j2k_dev.sandbox.kind_config import MOST_NODES, plan_nodes
 from j2k_dev.sandbox.model import KAFKA_PORT, KAFKA_SERVICE, Images, SandboxState
 from j2k_dev.sandbox.network import provide_network
-from j2k_dev.sandbox.nodes import TOKEN, health, is_recent, write_token
+from j2k_dev.sandbox.nodes import TOKEN, are_well, ask_nodes, is_recent, seen_token, write_token
 from j2k_dev.sandbox.state import read_state, sole_use, write_state
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from j2k_dev.sandbox.commands import Runner
     from j2k_dev.sandbox.containers import Spec
     from j2k_dev.sandbox.inventory import Part
-    from j2k_dev.sandbox.model import Image, Sandbox
+    from j2k_dev.sandbox.model import Image, Sandbox, Source
     from j2k_dev.sandbox.network import Subnet
     from j2k_dev.sandbox.progress import Progress
 
@@ -47,24 +47,35 @@ def bring_up(
     runner: Runner,
     progress: Progress,
     *,
+    source: Source | None = None,
     retain: bool = False,
 ) -> SandboxState:
     """Bring the sandbox up and tell about it; ``nodes`` None: as many as there are, or one.
 
-    ``images`` may be a function: it is only called where something has to be made. ``retain`` leaves a cluster that
-    kind could not finish, to look into. Raise MachineryFailed where the engine, kind or a container fails, and BadInput
-    where the cluster has another number of nodes.
+    ``images`` may be a function: it is only called where something has to be made. ``source`` is where they were asked
+    to be from. ``retain`` leaves a cluster that kind could not finish, to look into. Raise MachineryFailed where the
+    engine, kind or a container fails, and BadInput where the cluster has another number of nodes, or other images.
     """
     with sole_use(sandbox, progress.note), engine_errors():
         started = time.monotonic()
-        parts = look(client, sandbox)
+        parts, before = look(client, sandbox), read_state(sandbox)
+        if parts and before:
+            check_source(before, source)
         told = _standing(sandbox, parts, client)
         if told and nodes in (None, told.nodes) and (callable(images) or told.images == _by_role(images)):
             progress.note("the sandbox is up already")
             return replace(told, seconds={"total": time.monotonic() - started})
         found = images() if callable(images) else images
-        return _Rise(sandbox, found, client, runner, progress, before=read_state(sandbox)).rise(
-            parts, nodes, retain=retain
+        return _Rise(sandbox, found, client, runner, progress, before=before).rise(parts, nodes, retain=retain)
+
+
+def check_source(told: SandboxState, source: Source | None) -> None:
+    """Refuse to change where the images are from that a sandbox was made of."""
+    made_of = {image.source for image in told.images.values()}
+    if source and made_of - {source}:
+        raise BadInput(
+            f"the sandbox was made with --images {', '.join(sorted(made_of))}: that can't be changed afterwards",
+            way_out=f"`j2k sandbox down`, then `j2k sandbox up --images {source}`; or leave --images out",
         )
 
 
@@ -85,11 +96,18 @@ def _standing(sandbox: Sandbox, parts: tuple[Part, ...], client: DockerClient) -
         return None
     if not all(part.running for part in parts) or len(parts) != told.nodes + len(_BESIDE) or not _as_told(parts, told):
         return None
-    now = health(client, f"{sandbox.cluster}-{CONTROL_PLANE}")
+    return told if _is_well(sandbox, parts, told.nodes, client) else None
+
+
+def _is_well(sandbox: Sandbox, parts: tuple[Part, ...], count: int, client: DockerClient) -> bool:
+    """Whether the cluster has exactly the nodes that run, all of them well, and sees our exchange folder."""
+    with ThreadPoolExecutor(1) as pool:
+        seen = pool.submit(seen_token, client, f"{sandbox.cluster}-{CONTROL_PLANE}")
+        nodes = ask_nodes(sandbox.kubeconfig) or ()
     at_home = {part.name: part.address for part in nodes_of(parts)}
-    if now is None or {node.name: node.address for node in now.nodes} != at_home:
-        return None
-    return told if now.is_well(told.nodes, is_recent(time.time()), sandbox.cluster) else None
+    if {node.name: node.address for node in nodes} != at_home or seen.result() != sandbox.cluster:
+        return False
+    return are_well(nodes, count, is_recent(time.time()))
 
 
 def _as_told(parts: tuple[Part, ...], told: SandboxState) -> bool:
@@ -187,8 +205,8 @@ class _Rise:
 
     def _finish(self, subnet: Subnet, registry_spec: Spec, count: int, since: float) -> None:
         cluster.wait_for_nodes(self.sandbox, count, self.client, since, self.sandbox.cluster, self.stop)
-        address = registry.registry_address(registry_spec)
-        cluster.finish_cluster(self.sandbox, self.images, self.client, subnet, address)
+        cluster.connect_cluster(self.sandbox, self.images, self.client, registry.registry_address(registry_spec))
+        cluster.complete_cluster(self.sandbox, self.images, count, self.client, subnet, self.stop)
 
     def _registry(self, parts: tuple[Part, ...], subnet: Subnet) -> Spec:
         make = partial(registry.registry_spec, self.sandbox, self.images.registry, subnet)

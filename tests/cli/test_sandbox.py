@@ -12,7 +12,7 @@ from j2k_dev.actions import sandbox as actions
 from j2k_dev.cli.main import main
 from j2k_dev.engine import workspace as ws
 from j2k_dev.sandbox.down import TakenDown
-from j2k_dev.sandbox.model import Sandbox, SandboxState
+from j2k_dev.sandbox.model import Sandbox, SandboxState, Source
 from j2k_dev.sandbox.status import PartStatus, SandboxStatus
 from tests.sandbox.states import state_of
 
@@ -77,7 +77,10 @@ class Engine:
     def close(self) -> None:
         """Hang up, as a client does."""
 
-    def bring_up(self, sandbox: Sandbox, images: Any, nodes: int | None, *_with: Any, retain: bool) -> SandboxState:
+    def bring_up(
+        self, sandbox: Sandbox, images: Any, nodes: int | None, *_with: Any, source: Source | None, retain: bool
+    ) -> SandboxState:
+        assert source == (None if images.args[0] == "auto" else images.args[0])
         self.calls.append(("up", sandbox.name, images.args[0], nodes, retain))
         ws.write_text(sandbox.kubeconfig, json.dumps(kubeconfig(sandbox.context)))
         return state_of(sandbox)

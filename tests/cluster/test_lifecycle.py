@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,15 +19,18 @@ from kafka.admin import KafkaAdminClient, NewTopic
 
 from j2k_dev.model.codec import to_plain
 from j2k_dev.model.errors import BadInput, MachineryFailed
+from j2k_dev.sandbox.cluster import CREATE_LOG
+from j2k_dev.sandbox.commands import SystemRunner
 from j2k_dev.sandbox.inventory import CONTROL_PLANE, look, nodes_of
 from j2k_dev.sandbox.nodes import execute
+from j2k_dev.sandbox.state import kinds_own_lock
 from j2k_dev.sandbox.status import sandbox_status
+from j2k_dev.sandbox.up import bring_up
 from j2k_dev.sandbox.waiting import answers, wait_until
 from tests.cluster.handle import Handle, Said, read_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from docker import DockerClient
 
@@ -96,6 +101,24 @@ def test_the_number_of_nodes_stays(home: Handle, before: SandboxState) -> None:
     with pytest.raises(BadInput, match="1 node, not 2"):
         home.up(nodes=2)
     assert is_well(home)
+
+
+def test_where_its_images_are_from_stays(home: Handle, before: SandboxState) -> None:
+    with pytest.raises(BadInput, match="made with --images packages"):
+        bring_up(home.sandbox, home.images, None, home.client, SystemRunner(), Said(), source="registry")
+    assert is_well(home)
+
+
+def test_of_two_at_once_the_second_waits_and_finds_it_up(home: Handle, before: SandboxState) -> None:
+    home.container("registry").remove(force=True, v=True)
+    said = (Said(), Said())
+    with ThreadPoolExecutor(2) as pool:
+        states = list(pool.map(lambda one: home.up(said=one), said))
+    assert same_place(*states)
+    assert same_place(states[0], before)
+    notes = [note for one in said for note in one.notes]
+    assert len([note for note in notes if note.startswith("waiting for process")]) == 1
+    assert notes.count("the sandbox is up already") == 1
 
 
 @pytest.mark.parametrize("role", ["registry", "kafka", "proxy"])
@@ -215,6 +238,56 @@ def test_nothing_is_left_after_a_kill_in_the_middle_and_down(
     handle.down()
     assert everything(engine) - clean == set()
     assert list((tmp_path / ".j2k").iterdir()) == []
+
+
+def test_an_interrupt_in_the_middle_ends_everything_and_down_leaves_nothing(
+    make_handle: Callable[[Path], Handle], engine: DockerClient, tmp_path: Path
+) -> None:
+    clean = everything(engine)
+    handle = make_handle(tmp_path / ".j2k")
+    with start_up(handle.sandbox.workspace, handle.images) as process:
+        wait_for_a_node(handle)
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=120)
+    with kinds_own_lock(handle.sandbox) as held:
+        assert held is not None, "kind goes on"
+    assert not sandbox_status(handle.sandbox, engine).up
+    handle.down()
+    assert everything(engine) - clean == set()
+
+
+@pytest.mark.parametrize("retain", [False, True])
+def test_what_kind_could_not_finish_is_told_and_stays_only_where_that_is_asked_for(
+    make_handle: Callable[[Path], Handle], tmp_path: Path, retain: bool
+) -> None:
+    handle = make_handle(tmp_path / ".j2k")
+    with ThreadPoolExecutor(1) as pool:
+        killed = pool.submit(kill_a_node, handle)
+        with pytest.raises(MachineryFailed, match="kind ended with 1") as failure:
+            bring_up(handle.sandbox, handle.images, 1, handle.client, SystemRunner(), Said(), retain=retain)
+    log = str(handle.sandbox.logs / CREATE_LOG)
+    assert log in failure.value.way_out
+    assert "kind create cluster" in failure.value.detail
+    assert "Creating cluster" in Path(log).read_text()
+    left = [node.name for node in nodes_of(look(handle.client, handle.sandbox))]
+    assert left == ([killed.result()] if retain else [])
+    handle.down()
+    assert look(handle.client, handle.sandbox) == ()
+
+
+def kill_a_node(handle: Handle) -> str:
+    """Kill the first node as soon as it runs; return its name."""
+    name = wait_for_a_node(handle)
+    handle.client.api.kill(name)
+    return name
+
+
+def wait_for_a_node(handle: Handle) -> str:
+    def running() -> bool:
+        return any(node.running for node in nodes_of(look(handle.client, handle.sandbox)))
+
+    wait_until(running, 120, lambda: MachineryFailed("no node was begun"), threading.Event())
+    return nodes_of(look(handle.client, handle.sandbox))[0].name
 
 
 def start_up(workspace: Path, images: Images) -> subprocess.Popen[bytes]:

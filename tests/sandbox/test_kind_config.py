@@ -32,6 +32,11 @@ def patches(told: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {patch["kind"]: patch for patch in parsed}
 
 
+def registrations(told: dict[str, Any]) -> list[dict[str, Any]]:
+    parsed = [yaml.safe_load(patch) for patch in told["kubeadmConfigPatches"]]
+    return [patch["nodeRegistration"] for patch in parsed if "nodeRegistration" in patch]
+
+
 def test_every_node_sees_the_exchange_folder() -> None:
     for node in config(nodes=3)["nodes"]:
         assert {"hostPath": "/home/ada/.j2k/exchange", "containerPath": EXCHANGE} in node["extraMounts"]
@@ -57,8 +62,8 @@ def test_no_two_nodes_give_their_pods_the_same_addresses() -> None:
 
 
 def test_the_control_plane_takes_pods_beside_workers() -> None:
-    assert patches(config(nodes=3))["InitConfiguration"]["nodeRegistration"]["taints"] == []
-    assert "InitConfiguration" not in patches(config(nodes=1))  # kind sees to it itself
+    assert registrations(config(nodes=3)) == [{"taints": []}]
+    assert registrations(config(nodes=1)) == []  # kind sees to it itself
 
 
 def test_the_public_node_image_keeps_its_own_network() -> None:
@@ -73,7 +78,16 @@ def test_our_node_image_is_connected_by_us() -> None:
     mount = {"hostPath": str(cni_path(SANDBOX, plan_nodes(SANDBOX, 1)[0])), "containerPath": CNI_FILE}
     assert told["networking"]["disableDefaultCNI"]
     assert mount in told["nodes"][0]["extraMounts"]
-    assert patches(told)["ClusterConfiguration"]["controllerManager"]["extraArgs"] == {"allocate-node-cidrs": "false"}
+    manager = patches(told)["ClusterConfiguration"]["controllerManager"]["extraArgs"]
+    assert manager["allocate-node-cidrs"] == "false"
+    assert all(isinstance(value, str) for value in manager.values()), "kubeadm takes nothing else"
+
+
+def test_the_control_plane_sees_how_name_servers_are_changed() -> None:
+    told = config("packages", nodes=2)
+    folder = patches(config("packages"))["InitConfiguration"]["patches"]["directory"]
+    seen = [[mount["containerPath"].rpartition("/")[0] for mount in node["extraMounts"]] for node in told["nodes"]]
+    assert [folder in folders for folders in seen] == [True, False]
 
 
 @pytest.mark.parametrize(

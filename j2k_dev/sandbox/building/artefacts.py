@@ -10,16 +10,19 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
+from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.worker.atomic import publish
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterator
 
     from j2k_dev.sandbox.progress import Progress
 
 _KEPT = 2
+_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -41,16 +44,19 @@ class ArtefactStore:
         return self.root / "logs" / f"{name}.log"
 
     @contextlib.contextmanager
-    def locked(self, name: str, progress: Progress) -> Iterator[None]:
-        """Keep other builders of this artefact out; wait for the one that is in, and say so."""
+    def locked(self, name: str, progress: Progress, stop: threading.Event) -> Iterator[None]:
+        """Keep other builders of this artefact out; wait for the one that is in, and say so.
+
+        Raises MachineryFailed when ``stop`` is set meanwhile.
+        """
         home = self.root / name
         home.mkdir(parents=True, exist_ok=True)
         with (home / ".lock").open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _taken(lock):
                 progress.note(f"another j2k is building {name}; waiting for it")
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            while not _taken(lock):
+                if stop.wait(_POLL_SECONDS):
+                    raise MachineryFailed(f"stopped while waiting for {name}", "run the same command again")
             yield
 
     @contextlib.contextmanager
@@ -83,7 +89,9 @@ class ArtefactStore:
             start = time.monotonic()
             yield
         taken = round(time.monotonic() - start, 1)
-        publish(self._timings, json.dumps({**self._seconds(), title: taken}, indent=1).encode())
+        with (self.root / ".seconds.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            publish(self._timings, json.dumps({**self._seconds(), title: taken}, indent=1).encode())
 
     @property
     def _timings(self) -> Path:
@@ -95,3 +103,11 @@ class ArtefactStore:
         except (OSError, ValueError):
             return {}
         return seconds
+
+
+def _taken(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -14,17 +14,19 @@ if TYPE_CHECKING:
 
 _HEAD = """\
 # Licences of what goes into the sandbox's images
-`j2k sandbox up --images packages` builds its images on your machine from the packages below; j2k ships none of them.
+`j2k sandbox up --images packages` builds its images on your machine from the packages below, and `j2k build --package
+pip` what its images stand on; j2k ships none of them.
 This page is made from `sandbox/recipes.toml` by `python -m j2k_dev.sandbox.building.licences`.
 A path is below `sandbox/`.
 """
 
 
 def licences_page(recipes: Recipes) -> str:
-    """Write the page: one table for each image, and one for the programs that stay on this machine."""
+    """Write the page: one table for each image and base, and one for the programs that stay on this machine."""
     images = {f"The image {role}": [name] for role, name in recipes.tables["packages"].items() if role != "kubernetes"}
     tools = [str(tool).partition("/")[0] for tool in recipes.tables["tools"].values()]
-    tables = {**images, "Programs for this machine": tools}
+    bases = {f"The base with Python {minor}": [name] for minor, name in recipes.tables["bases"].items()}
+    tables = {**images, **bases, "Programs for this machine": tools}
     return _HEAD + "".join(f"\n## {title}\n{_table(recipes, names)}" for title, names in tables.items())
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from j2k_dev.model.errors import MachineryFailed
 
 if TYPE_CHECKING:
+    import threading
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -21,7 +22,7 @@ _WAY_OUT = "run the same j2k command again: it goes on where it stopped; if it f
 
 @dataclass(frozen=True)
 class Making:
-    """The making of one artefact in ``folder``."""
+    """The making of one artefact in ``folder``; once ``stop`` is set, its programs end."""
 
     artefact: Artefact
     folder: Path
@@ -29,6 +30,7 @@ class Making:
     store: ArtefactStore
     runner: Runner
     progress: Progress
+    stop: threading.Event
 
     @property
     def downloads(self) -> Path:
@@ -44,7 +46,7 @@ class Making:
         """Run a program and keep what it says in the artefact's log."""
         name = self.artefact.name
         try:
-            return self.runner.run(replace(command, log=self.store.log(name)), _WAY_OUT)
+            return self.runner.run(replace(command, log=self.store.log(name), stop=self.stop), _WAY_OUT)
         except MachineryFailed as error:
             raise MachineryFailed(f"building {name} failed: {error.message}", error.way_out, error.detail) from error
 

@@ -53,6 +53,11 @@ class _Artefact:
         """Say whether building it takes root."""
         return False
 
+    @property
+    def shares(self) -> str:
+        """Name what it works with that only one build at a time may; nothing where there is no such thing."""
+        return ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class GoPrograms(_Artefact):
@@ -73,6 +78,11 @@ class GoPrograms(_Artefact):
     def programs_needed(self) -> tuple[str, ...]:
         """Need Go."""
         return ("go",)
+
+    @property
+    def shares(self) -> str:
+        """Name the module: two builds at a time would compile the same packages twice."""
+        return f"go/{self.module}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +119,11 @@ class RootFilesystem(_Artefact):
     def needs_root(self) -> bool:
         """Say that files of other owners are made."""
         return True
+
+    @property
+    def shares(self) -> str:
+        """Name debootstrap's folder of downloads, which it does not lock."""
+        return "debian"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,10 @@ import os
 import shlex
 import subprocess
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from j2k_dev.actions.build_source import IMAGES, Locked, Source, Traced
+from j2k_dev.actions.build_locked import Locked, locked_source
+from j2k_dev.actions.build_source import IMAGES, Source, Traced
 from j2k_dev.actions.context import Context, UpOptions, opened
 from j2k_dev.actions.parameters import without_parameters
 from j2k_dev.actions.plan import Plan, raised
@@ -25,6 +26,7 @@ from j2k_dev.packaging.registry import Registry
 from j2k_dev.packaging.review import Review, applied, listed, reviewed
 from j2k_dev.packaging.stage import FOLDER, StageImage, make_stage
 from j2k_dev.packaging.store import Store
+from j2k_dev.report.units import cell_name
 from j2k_dev.sandbox.docker_engine.engine import NoEngine, connect
 from j2k_dev.sandbox.model import Sandbox
 from j2k_dev.sandbox.state import read_state
@@ -38,8 +40,6 @@ if TYPE_CHECKING:
     from j2k_dev.model.run import CellDifference
     from j2k_dev.packaging.oci import Image
 
-Package = Literal["trace", "pip"]
-
 _REVIEW = "review.json"
 _LIST = "review.txt"
 _SHOWN = 3
@@ -47,15 +47,14 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What ``j2k build`` was asked for; ``registry`` is ``host:port``, the sandbox's own where none is named.
+    """What ``j2k build`` was asked for; ``registry`` is the sandbox's own where none is named.
 
     ``export`` is a file that ReproZip's own pack is written to.
     """
 
-    package: Package = "trace"
     review: bool = False
     export: Path | None = None
-    registry: str | None = None
+    registry: Registry | None = None
 
 
 @dataclass(frozen=True)
@@ -87,11 +86,9 @@ class Built:
 
 def build(options: UpOptions, wanted: BuildOptions, ui: Ui) -> Built:
     """Make the images of a notebook's pipeline, those that are not made already, and put them where they are used."""
-    if wanted.package == "pip" and wanted.export is not None:
-        raise BadInput("--export needs a trace", "leave --package pip out")
-    if wanted.package == "trace":
-        options = dataclasses.replace(options, trace="reprozip")
-    with opened(options, ui) as start:
+    with opened(dataclasses.replace(options, engine="kind"), ui) as start:  # images are for pods
+        if start.package == "pip" and wanted.export is not None:
+            raise BadInput("--export needs a trace", "leave --package pip out, or see j2k doctor")
         context = Plan().execute(Record().execute(start))
         assert context.recording is not None
         if context.pipeline is None:
@@ -111,7 +108,7 @@ class Build:
         ui, store, pipeline = context.ui, Store(context.workspace.root / IMAGES), context.pipeline
         assert pipeline is not None
         assert context.recording is not None
-        source = (Locked if self.wanted.package == "pip" else Traced)(context, context.recording)
+        source = (locked_source if context.package == "pip" else Traced)(context, context.recording)
         if isinstance(source, Traced):
             source.check()
         review = _review(store, source, self.wanted, ui)
@@ -126,6 +123,7 @@ class Build:
         images += [(stage.stage, stage.key, stage.image) for stage in stages]
         built = _put(context, self.wanted.registry, store, images)
         differences = source.tried(environment) if isinstance(source, Locked) else ()
+        _tell_differences(ui, differences)
         scratch = environment.image.settings.folder
         left_out = dict(environment.left_out)
         return Built(built[0], built[1:], pipeline, context.recording.key, left_out, differences, scratch)
@@ -184,17 +182,24 @@ def _tell_left_out(ui: Ui, environment: Environment) -> None:
         )
 
 
+def _tell_differences(ui: Ui, differences: tuple[CellDifference, ...]) -> None:
+    """Say, also where a run on a cluster goes on, that its results will differ."""
+    if differences:
+        cells = ", ".join(cell_name(cell) for cell in sorted({each.cell for each in differences}))
+        ui.note(f"the image gives other results than this machine: {cells} (j2k build shows both)")
+
+
 def _put(
-    context: Context, asked: str | None, store: Store, images: list[tuple[str, str, Image]]
+    context: Context, asked: Registry | None, store: Store, images: list[tuple[str, str, Image]]
 ) -> tuple[BuiltImage, ...]:
     """Push images to the registry that was named or is the sandbox's, else give them to the Docker engine."""
     assert context.pipeline is not None
     name = context.pipeline.name
     state = None if asked else read_state(Sandbox(context.workspace.root))
-    address = asked or (state.registry if state else None)
-    if address:
-        with context.ui.step(f"pushing to {address}"):
-            references = [Registry(address).push(image, engine.repository(name), key) for _, key, image in images]
+    registry = asked or (Registry(state.registry) if state else None)
+    if registry:
+        with context.ui.step(f"pushing to {registry.address}"):
+            references = [registry.push(image, engine.repository(name), key) for _, key, image in images]
     else:
         references = _loaded(context.ui, name, images)
     return tuple(

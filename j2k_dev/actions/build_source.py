@@ -1,4 +1,4 @@
-"""Where a build takes the environment from: what ReproZip saw, or what pip gets of the packages that were imported."""
+"""Where a build takes the environment from: what ReproZip saw, and what other ways (``build_locked``) share with it."""
 
 from __future__ import annotations
 
@@ -12,24 +12,19 @@ from j2k_dev import __version__
 from j2k_dev.actions.context import Context, cell_sources, digest
 from j2k_dev.engine import reprozip
 from j2k_dev.engine.scrub import Scrubber
-from j2k_dev.engine.workspace import read_json, write_json, write_text
+from j2k_dev.engine.workspace import read_json, write_json
 from j2k_dev.model.codec import from_plain, to_plain
 from j2k_dev.model.errors import MachineryFailed, Refused
-from j2k_dev.notebook.compare import compare_notebook
-from j2k_dev.packaging import engine, locked
-from j2k_dev.packaging.environment import Environment, Request, settings_of
+from j2k_dev.packaging.environment import Request, settings_of
 from j2k_dev.packaging.export import export_rpz
 from j2k_dev.packaging.files import Places, Selection, is_below, packable, select, traced_files, written_into
 from j2k_dev.packaging.python import Python, take_inventory
 from j2k_dev.packaging.review import Review, applied
-from j2k_dev.packaging.trial import run_inside
-from j2k_dev.sandbox.docker_engine.engine import NoEngine, connect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from j2k_dev.model.recording import Recording
-    from j2k_dev.model.run import CellDifference
     from j2k_dev.packaging.oci import Settings
 
 IMAGES = "images"
@@ -38,7 +33,7 @@ _IMPORT = re.compile(r"^\s*(?:import|from)\s+([\w.]+(?:\s*,\s*[\w.]+)*)", re.MUL
 
 
 class Source:
-    """What both ways to an environment have in common."""
+    """What all ways to an environment have in common."""
 
     kind: str
 
@@ -152,63 +147,3 @@ class Traced(Source):
         """Write ReproZip's own pack."""
         python = next(path for path in reprozip.candidates(self._start.python) if reprozip.why_not(path) is None)
         export_rpz(python, self.folder, packable(self.trace.files, self.python, self.places), target)
-
-
-class Locked(Source):
-    """From an index, by pip."""
-
-    kind = "pip"
-
-    @cached_property
-    def lock(self) -> str:
-        """The lock file, kept for the user: made anew only where other distributions are needed."""
-        imported = {module for cell in self._recording.cells for module in cell.modules}
-        needed = locked.needed_distributions(self.python, imported | self.modules)
-        key = digest([(each.name, each.version) for each in needed], self._recording.interpreter.version)
-        known = self._context.workspace.root / IMAGES / "lock.json"
-        plain = read_json(known) or {}
-        if plain.get("key") != key:
-            with self._context.ui.step("locking the packages that the notebook imports"):
-                plain = {"key": key, "text": locked.lock(self.python, needed)}
-            write_json(known, plain)
-        text: str = plain["text"]
-        write_text(self._context.workspace.root / IMAGES / locked.LOCK, text)
-        return text
-
-    def identity(self) -> Any:
-        """Return the modules that were imported."""
-        imported = {module.partition(".")[0] for cell in self._recording.cells for module in cell.modules}
-        return sorted(imported)
-
-    def selection(self) -> Selection:
-        """Choose the interpreter and what pip installs."""
-        with self._context.ui.step("installing the locked packages"):
-            prefix = locked.install(self.python, self.lock, self._context.workspace.root / IMAGES / "locked")
-        return locked.select_locked(self.python, prefix)
-
-    def tried(self, environment: Environment) -> tuple[CellDifference, ...]:
-        """Record once more inside the container, as nothing was traced that would tell what is missing."""
-        context, image = self._context, environment.image
-        assert context.pipeline is not None
-        kept = context.workspace.root / IMAGES / "tried.json"
-        key = digest(image.digest, self._recording.key)
-        if (read_json(kept) or {}).get("key") == key:
-            return ()
-        try:
-            client = connect()
-        except NoEngine:
-            context.ui.note("no Docker engine answers: whether the image gives the same results was not tried")
-            return ()
-        with context.ui.step("recording once more inside the image"):
-            engine.load(client, image, engine.local_reference(context.pipeline.name, environment.key))
-            tried = run_inside(
-                client, image, cell_sources(context.recorded), context.inputs, context.store,
-                context.workspace.root / "trials", self._start.recorder,
-            )  # fmt: skip
-        if tried.failure:
-            raise MachineryFailed("the notebook does not run in the image", "j2k build --package trace", tried.failure)
-        expected = {cell.index: cell.outputs for cell in self._recording.cells}
-        differences = compare_notebook(expected, tried.outputs)
-        if not differences:
-            write_json(kept, {"key": key})
-        return differences

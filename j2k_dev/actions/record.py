@@ -170,7 +170,7 @@ def _traced(context: Context, spec: RecorderSpec, folder: Path, progress: _Progr
     timeout = context.options.timeout
     if context.trace != "reprozip":
         return run_recorder(context.launcher, spec, folder, progress, timeout)
-    python, raw = _reprozip(context), folder / "trace-unfinished"
+    python, raw = reprozip.tracer(context.launcher.python), folder / "trace-unfinished"
     tracing = Tracing(lambda command: reprozip.wrap(python, raw, command), reprozip.ENVIRONMENT)
     recorded = run_recorder(context.launcher, spec, folder, progress, timeout, tracing)
     if not recorded.killed and recorded.failure is None:
@@ -188,19 +188,6 @@ def _with_unfinished(recorded: Recorded, cell: int | None, left: Unfinished) -> 
         error = dataclasses.replace(error, evalue=f"{error.evalue}; the last it printed was {left.last_line[:200]!r}")
     record = CellRecord(cell, count, left.outputs, 0.0, 0.0, 0, error=error)
     return dataclasses.replace(recorded, cells=(*recorded.cells, record), error=error)
-
-
-def _reprozip(context: Context) -> Path:
-    """Return a Python that can trace here, or refuse, saying why each one can't."""
-    reasons = {}
-    for python in reprozip.candidates(context.launcher.python):
-        reason = reprozip.why_not(python)
-        if reason is None:
-            return python
-        reasons[str(python)] = reason
-    told = "; ".join(f"{python}: {reason}" for python, reason in reasons.items())
-    way_out = "use --trace audit (for images: --package pip), or see j2k doctor"
-    raise Refused(f"ReproZip can't trace here ({told})", way_out)
 
 
 class _Progress:

@@ -14,22 +14,29 @@ if TYPE_CHECKING:
     from j2k_dev.actions.build import Built, BuiltImage
     from j2k_dev.cli.session import Session
 
-_BUILD = "notebook package review export registry split parameters python timeout data fresh"
+_BUILD = "notebook package base review export registry split parameters python timeout data fresh"
 _DIFFERENT = 3
 
 
 def register(app: typer.Typer) -> None:
     """Add this command."""
-    add(app, build, _BUILD, ("analysis.ipynb", "analysis.ipynb --review", "analysis.ipynb --package pip"))
+    add(
+        app,
+        build,
+        _BUILD,
+        ("analysis.ipynb", "analysis.ipynb --review", "analysis.ipynb --package pip --base python:3.12-slim"),
+    )
 
 
 def build(session: Session, values: dict[str, Any]) -> int:
     """Make an image of what the notebook ran in, and a thin one on it for each stage."""
     from j2k_dev.actions.build import BuildOptions  # noqa: PLC0415 - help and completion do not need it
     from j2k_dev.actions.build import build as action  # noqa: PLC0415 - see above
+    from j2k_dev.packaging.registry import Registry  # noqa: PLC0415 - see above
 
     export = values["notebook"].with_suffix(f".{values['export']}") if values["export"] else None
-    wanted = BuildOptions(values["package"].value, values["review"], export, values["registry"])
+    registry = Registry(values["registry"]) if values["registry"] else None
+    wanted = BuildOptions(values["review"], export, registry)
     built = action(up_options(session, values), wanted, session.ui)
     code = _DIFFERENT if built.differences else 0
     if session.as_json:

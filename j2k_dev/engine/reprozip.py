@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from j2k_dev.engine.scrub import Scrubber
-from j2k_dev.model.errors import MachineryFailed
+from j2k_dev.model.errors import MachineryFailed, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -101,6 +101,18 @@ def why_not(python: Path) -> str | None:
         except (OSError, subprocess.TimeoutExpired) as error:
             return f"{python} can't be tried: {error}"
     return None if done.returncode == 0 else _reason(python, done.stderr)
+
+
+def tracer(notebook_python: Path) -> Path:
+    """Return a Python that can trace here, or refuse, saying why each one can't."""
+    reasons = {}
+    for python in candidates(notebook_python):
+        reason = why_not(python)
+        if reason is None:
+            return python
+        reasons[python] = reason
+    told = "; ".join(f"{python}: {reason}" for python, reason in reasons.items())
+    raise Refused(f"ReproZip can't trace here ({told})", "use --package pip, which needs no trace, or see j2k doctor")
 
 
 def wrap(python: Path, folder: Path, command: Sequence[str]) -> list[str]:

@@ -23,6 +23,7 @@ from j2k_dev.worker.files.memo import Memo
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from j2k_dev.packaging.base import Base
     from j2k_dev.packaging.files import Selection
     from j2k_dev.packaging.oci import Image
     from j2k_dev.packaging.python import Python
@@ -51,7 +52,8 @@ _DECIDED = "decided.json"
 class Request:
     """An environment to have; the same ``token`` on unchanged files means the same environment.
 
-    ``choose`` says what goes in; it is asked only where that is not known.
+    ``choose`` says what goes in; it is asked only where that is not known. ``base`` is what it stands on, if anything,
+    and ``entries`` are put in besides.
     """
 
     token: str
@@ -59,11 +61,13 @@ class Request:
     cache_tag: str
     settings: Settings
     support: Path
+    base: Base | None = None
+    entries: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True)
 class Environment:
-    """The environment image; ``left_out`` is what was seen but is not in it, with the reason, if it was made now."""
+    """The environment image; ``left_out`` is what was seen but is not in it, with the reason."""
 
     key: str
     image: Image
@@ -74,7 +78,8 @@ def make_environment(store: Store, request: Request) -> Environment:
     """Give the environment image, made now only if something in it changed."""
     key = decided(store, request.token)
     image = store.load(key) if key else None
-    return Environment(key, image, {}) if key and image else _made(store, request)
+    left_out = (read_json(store.root / _DECIDED) or {}).get("left_out", {})
+    return Environment(key, image, left_out) if key and image else _made(store, request)
 
 
 def decided(store: Store, token: str) -> str:
@@ -93,18 +98,21 @@ def _made(store: Store, request: Request) -> Environment:
     files = hashed(tree.entries, memo)
     memo.keep_only({entry.source for entry in files})
     memo.save()
-    entries = [*(entry for entry in files if entry.path not in OWN_FILES), *_own_entries()]
+    entries = [*(entry for entry in files if entry.path not in OWN_FILES), *_own_entries(), *request.entries]
     support = _support_entries(request.support)
     of_files, of_support = identity(entries), identity(support)
-    key = key_of("environment", of_files, of_support, repr(request.settings))
+    base, tag = (request.base.key, request.base.reference) if request.base else (None, "scratch")
+    key = key_of("environment", of_files, of_support, repr(request.settings), base or "")
     layers = (
         Wanted("environment.tar", of_files, lambda: [*entries, *compiled(entries, request.cache_tag)]),
         Wanted("support.tar", of_support, lambda: support),
     )
-    image = store.make(key, layers, request.settings)
+    image = store.make(key, layers, request.settings, base, tag)
     paths = _watched(files)
-    write_json(store.root / _DECIDED, {"token": request.token, "key": key, "stamps": _stamps(paths), "paths": paths})
-    return Environment(key, image, {**selection.left_out, **dict.fromkeys(tree.secret, SECRET)})
+    left_out = {**selection.left_out, **dict.fromkeys(tree.secret, SECRET)}
+    decision = {"token": request.token, "key": key, "stamps": _stamps(paths), "paths": paths, "left_out": left_out}
+    write_json(store.root / _DECIDED, decision)
+    return Environment(key, image, left_out)
 
 
 def key_of(kind: str, *parts: str) -> str:

@@ -100,6 +100,12 @@ def written_into(paths: Iterable[str], python: Python) -> list[str]:
     return sorted(path for path in kept if any(is_below(path, folder) for folder in folders))
 
 
+def left_behind(read: Iterable[str], python: Python, places: Places) -> dict[str, str]:
+    """Say which of the files that cells read are in no image that is made without a trace: data from elsewhere."""
+    _, left_out = _sorted_out(read, python, places)
+    return {path: reason for path, reason in left_out.items() if reason == ELSEWHERE}
+
+
 def packable(traced: Iterable[str], python: Python, places: Places) -> set[str]:
     """List what of a trace a pack of ReproZip's takes: it has no other way to get the notebook's own files."""
     files, left_out = _sorted_out(traced, python, places)

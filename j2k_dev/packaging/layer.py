@@ -21,16 +21,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer on disk, uncompressed: its hash is also that of its content; ``size`` in bytes."""
+    """A layer on disk; ``size`` in bytes.
+
+    Our own are not compressed, so that their hash is also that of their content; else ``content`` is the latter, as
+    registries write it, and ``compression`` the way: ``gzip`` or ``zstd``.
+    """
 
     file: Path
     sha256: str
     size: int
+    content: str = ""
+    compression: str = ""
 
     @property
     def digest(self) -> str:
         """The hash as registries write it."""
         return f"sha256:{self.sha256}"
+
+    @property
+    def diff_id(self) -> str:
+        """The hash of what is in it, as configurations name layers."""
+        return self.content or self.digest
 
 
 def write_layer(entries: Iterable[Entry], target: Path) -> Layer:

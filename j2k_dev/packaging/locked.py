@@ -41,11 +41,17 @@ def needed_distributions(python: Python, modules: Iterable[str]) -> tuple[Distri
     return distributions
 
 
-def lock(python: Python, distributions: Sequence[Distribution]) -> str:
-    """Write the lock file: each distribution with its version and the hash of the file that pip takes."""
+def lock(python: Python, distributions: Sequence[Distribution], fitting: Sequence[str] = ()) -> str:
+    """Write the lock file: each distribution with its version and the hash of the file that pip takes.
+
+    ``fitting`` are pip's options for another interpreter than the notebook's own.
+    """
     wanted = [f"{each.name}=={each.version}" for each in distributions]
-    options = ["install", "--dry-run", "--quiet", "--ignore-installed", "--no-deps", "--report", "-", *wanted]
-    report = json.loads(_pip(python, options))
+    # Without a target, older pips look for their own interpreter's files only; nothing is written there.
+    elsewhere = ["--target", ".", *fitting] if fitting else []
+    quiet = ["--dry-run", "--quiet", "--ignore-installed", "--no-deps", "--report", "-"]
+    options = ["install", *quiet, *elsewhere, *wanted]
+    report = json.loads(run_pip(python, options))
     lines = sorted(_locked(each) for each in report["install"])
     return "\n".join([f"# For Python {python.minor}: pip install --no-deps --require-hashes -r {LOCK}", *lines]) + "\n"
 
@@ -72,7 +78,7 @@ def install(python: Python, text: str, folder: Path) -> Path:
             "--require-hashes",
             "--no-warn-script-location",
         ]
-        _pip(python, [*options, "--prefix", str(prefix), "-r", str(place / LOCK)])
+        run_pip(python, [*options, "--prefix", str(prefix), "-r", str(place / LOCK)])
         write_text(done, "")
     return prefix
 
@@ -90,7 +96,7 @@ def select_locked(python: Python, prefix: Path) -> Selection:
     return Selection(interpreter.files | libraries, interpreter.left_out, moved)
 
 
-def _pip(python: Python, options: list[str]) -> str:
+def run_pip(python: Python, options: Sequence[str]) -> str:
     """Run the pip of the notebook's interpreter, or ours for it; return what it wrote."""
     quiet = ["--disable-pip-version-check", "--no-input"]
     theirs = [python.executable, "-m", "pip", *quiet]

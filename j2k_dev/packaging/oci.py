@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tarfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 _EPOCH = "1970-01-01T00:00:00Z"
 _CHUNK = 1 << 20
+_SPECIAL, _ESCAPED = re.compile(r'([\\"$])'), r"\\\1"
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Image:
                 "os": "linux",
                 "created": _EPOCH,
                 "config": config,
-                "rootfs": {"type": "layers", "diff_ids": [layer.digest for layer in self.layers]},
+                "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in self.layers]},
                 "history": [{"created": _EPOCH, "created_by": f"j2k: {layer.file.name}"} for layer in self.layers],
             }
         )
@@ -83,7 +85,7 @@ class Image:
                 "schemaVersion": 2,
                 "mediaType": MANIFEST,
                 "config": {"mediaType": CONFIG, "digest": digest_of(config), "size": len(config)},
-                "layers": [{"mediaType": LAYER, "digest": layer.digest, "size": layer.size} for layer in self.layers],
+                "layers": [_described(layer) for layer in self.layers],
             }
         )
 
@@ -91,6 +93,11 @@ class Image:
     def digest(self) -> str:
         """What a registry calls the image."""
         return digest_of(self.manifest)
+
+
+def _described(layer: Layer) -> dict[str, object]:
+    kind = f"{LAYER}+{layer.compression}" if layer.compression else LAYER
+    return {"mediaType": kind, "digest": layer.digest, "size": layer.size}
 
 
 def digest_of(data: bytes) -> str:
@@ -102,20 +109,28 @@ def _written(document: object) -> bytes:
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
 
-def dockerfile(base: str, layers: tuple[Path, ...], settings: Settings) -> str:
-    """Write the Dockerfile that makes the same image of the files beside it."""
+def dockerfile(base: str, layers: tuple[Path, ...], settings: Settings, base_folder: str = "") -> str:
+    """Write the Dockerfile that makes the same image of the files beside it; in ``base_folder``, ``base`` is made."""
     lines = [
         "# Made by j2k. `docker build .` in this folder makes the image without j2k.",
+        *([f"# What it stands on is made first: docker build -t {base} {base_folder}"] if base_folder else []),
         f"FROM {base}",
         *(f"ADD {file.name} /" for file in layers),
-        *(f"ENV {name}={json.dumps(value)}" for name, value in sorted(settings.environment.items())),
-        *(f"LABEL {name}={json.dumps(value)}" for name, value in sorted(settings.labels.items())),
+        *(_assigned("ENV", name, value) for name, value in sorted(settings.environment.items())),
+        *(_assigned("LABEL", name, value) for name, value in sorted(settings.labels.items())),
         f"USER {settings.user}:{settings.user}",
         f"WORKDIR {settings.folder}",
         f"ENTRYPOINT {json.dumps(list(settings.entrypoint))}",
         *([f"CMD {json.dumps(list(settings.command))}"] if settings.command else []),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _assigned(instruction: str, name: str, value: str) -> str:
+    """Write an assignment such that the builder puts in nothing of its own (``$NAME``)."""
+    if "\n" in value:
+        return f"# {instruction} {name} has several lines, which a Dockerfile can't say: docker run -e {name}=…"
+    return f'{instruction} {name}="{re.sub(_SPECIAL, _ESCAPED, value)}"'
 
 
 # --- the archive that `docker load` takes -----------------------------------------------------------------------------

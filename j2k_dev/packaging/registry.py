@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import requests
 
 from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.packaging.oci import MANIFEST, digest_of
+from j2k_dev.packaging.registry_login import RegistryLogin, login_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,15 +26,32 @@ _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 _OK, _CREATED, _ACCEPTED, _UNAUTHORISED, _FORBIDDEN, _NOT_FOUND = 200, 201, 202, 401, 403, 404
 
 
+def scheme_of(address: str) -> str:
+    """Say how a registry is spoken to: plain HTTP on this machine, HTTPS elsewhere."""
+    return "http" if address.rsplit(":", 1)[0] in _LOCAL else "https"
+
+
 @dataclass(frozen=True)
 class Registry:
-    """A registry by its address, ``localhost:5001``; plain HTTP on this machine, HTTPS elsewhere."""
+    """A registry by its address, ``localhost:5001``, or a part of one, ``registry.example.org/science``.
+
+    Plain HTTP on this machine and where it is ``insecure``, else HTTPS, with the certificates in the file ``ca`` if one
+    is named. Who pushes is what ``docker login`` keeps.
+    """
 
     address: str
+    insecure: bool = False
+    ca: str = ""
+
+    @property
+    def host(self) -> str:
+        """The registry's own address."""
+        return self.address.partition("/")[0]
 
     def push(self, image: Image, repository: str, tag: str) -> str:
         """Push an image unless it is there, and return the reference that names exactly this one."""
         reference = f"{self.address}/{repository}@{image.digest}"
+        repository = f"{self.address.partition('/')[2]}/{repository}".strip("/")
         with self._session() as session:
             if session.has(f"{repository}/manifests/{image.digest}"):
                 return reference
@@ -45,14 +63,16 @@ class Registry:
 
     @contextmanager
     def _session(self) -> Iterator[_Session]:
-        scheme = "http" if self.address.rsplit(":", 1)[0] in _LOCAL else "https"
+        scheme = "http" if self.insecure else scheme_of(self.host)
         with requests.Session() as session:
+            session.auth = RegistryLogin(login_for(self.host))
+            session.verify = self.ca or True
             try:
-                yield _Session(session, f"{scheme}://{self.address}/v2/")
+                yield _Session(session, f"{scheme}://{self.host}/v2/")
             except (requests.RequestException, OSError) as error:
                 raise MachineryFailed(
-                    f"the registry {self.address} can't be used: {error}",
-                    f"see whether it answers: curl {scheme}://{self.address}/v2/",
+                    f"the registry {self.host} can't be used: {error}",
+                    f"see whether it answers: curl {scheme}://{self.host}/v2/",
                 ) from error
 
 
@@ -111,7 +131,7 @@ def _refused(answer: requests.Response, method: str, address: str) -> MachineryF
     if answer.status_code in (_UNAUTHORISED, _FORBIDDEN):
         return MachineryFailed(
             f"the registry wants to know who pushes: {answer.status_code} for {address}",
-            "load the image into a Docker engine (j2k build without --registry) and use docker login and docker push",
+            f"docker login {urlsplit(address).netloc}",
         )
     return MachineryFailed(
         f"the registry answered {answer.status_code} to {method} {address}",

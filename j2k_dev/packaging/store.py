@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from j2k_dev.packaging.tree import Entry
 
 _FACTS = "image.json"
+_DOCKERFILE = "Dockerfile"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -32,6 +33,8 @@ class KeptLayer:
     identity: str
     sha256: str
     size: int
+    content: str = ""
+    compression: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,10 @@ class Store:
         base = self.load(kept.base) if kept and kept.base else None
         if kept is None or (kept.base and base is None):
             return None
-        own = tuple(Layer(self.folder(key) / layer.name, layer.sha256, layer.size) for layer in kept.layers)
+        own = tuple(
+            Layer(self.folder(key) / layer.name, layer.sha256, layer.size, layer.content, layer.compression)
+            for layer in kept.layers
+        )
         if not all(map(_is_whole, own)):
             return None
         settings = Settings(
@@ -90,15 +96,25 @@ class Store:
         folder = self.folder(key)
         folder.mkdir(parents=True, exist_ok=True)
         made = tuple(self._layer(folder, wanted) for wanted in layers)
-        kept = Kept(
-            base, made, settings.entrypoint, settings.command, dict(settings.environment), dict(settings.labels),
-            settings.user, settings.folder,
-        )  # fmt: skip
-        write_text(folder / "Dockerfile", dockerfile(tag, tuple(folder / layer.name for layer in made), settings))
-        write_json(folder / _FACTS, to_plain(kept))
+        files = tuple(folder / layer.name for layer in made)
+        made_here = base is not None and (self.folder(base) / _DOCKERFILE).exists()
+        write_text(folder / _DOCKERFILE, dockerfile(tag, files, settings, f"../{base}" if made_here else ""))
+        write_json(folder / _FACTS, to_plain(_facts(base, made, settings)))
         image = self.load(key)
         assert image is not None
         return image
+
+    def take(self, key: str, layers: Iterable[Layer], settings: Settings, tag: str = "") -> Image:
+        """Keep an image that others made, whose layers lie in its folder; ``tag``: what its Dockerfile begins from."""
+        folder, taken = self.folder(key), tuple(layers)
+        made = tuple(
+            KeptLayer(layer.file.name, layer.digest, layer.sha256, layer.size, layer.content, layer.compression)
+            for layer in taken
+        )
+        if tag:
+            write_text(folder / _DOCKERFILE, dockerfile(tag, tuple(layer.file for layer in taken), settings))
+        write_json(folder / _FACTS, to_plain(_facts(None, made, settings)))
+        return Image(taken, settings, architecture())
 
     def own_bytes(self, key: str) -> int:
         """Tell the size of an image's own layers, without those that it stands on."""
@@ -106,8 +122,11 @@ class Store:
         return sum(layer.size for layer in kept.layers) if kept else 0
 
     def keep_only(self, keys: Iterable[str]) -> None:
-        """Remove all other images: an environment takes hundreds of megabytes."""
-        wanted = set(keys)
+        """Remove all other images but those that these stand on: an environment takes hundreds of megabytes."""
+        wanted, waiting = set[str](), list(keys)
+        while waiting:
+            wanted.add(key := waiting.pop())
+            waiting += [kept.base] if (kept := self._kept(key)) and kept.base else []
         for folder in self._folders():
             if (folder / _FACTS).exists() and folder.name not in wanted:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -140,6 +159,13 @@ class Store:
             return None if plain is None else from_plain(Kept, plain)
         except CodecError:  # of another version of j2k
             return None
+
+
+def _facts(base: str | None, layers: tuple[KeptLayer, ...], settings: Settings) -> Kept:
+    return Kept(
+        base, layers, settings.entrypoint, settings.command, dict(settings.environment), dict(settings.labels),
+        settings.user, settings.folder,
+    )  # fmt: skip
 
 
 def _is_whole(layer: Layer) -> bool:

@@ -1,4 +1,4 @@
-"""A registry in a few lines: what pushing needs of the OCI distribution specification, checked strictly."""
+"""A registry in a few lines: what pushing and pulling need of the OCI distribution specification, checked strictly."""
 
 from __future__ import annotations
 
@@ -49,6 +49,11 @@ class _Handler(BaseHTTPRequestHandler):
         there = self.server.manifests if kind.endswith("/manifests") else self.server.blobs
         self._answer(401 if self.server.closed else 200 if name in there else 404)
 
+    def do_GET(self) -> None:
+        kind, _, name = self.path.rpartition("/")
+        there = self.server.manifests if kind.endswith("/manifests") else self.server.blobs
+        self._answer(200 if name in there else 404, there.get(name, b""))
+
     def do_POST(self) -> None:
         self._answer(202, Location=f"{self.path}1?state=a")
 
@@ -66,11 +71,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.sent.append(digest)
         self._answer(201 if fine else 400)
 
-    def _answer(self, code: int, **headers: str) -> None:
+    def _answer(self, code: int, data: bytes = b"", **headers: str) -> None:
         self.send_response(code)
-        for name, value in {**headers, "Content-Length": "0"}.items():
+        for name, value in {**headers, "Content-Length": str(len(data))}.items():
             self.send_header(name, value)
         self.end_headers()
+        self.wfile.write(data)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

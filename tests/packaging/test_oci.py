@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,3 +68,18 @@ def test_the_dockerfile_says_how_the_image_is_made(image: Image) -> None:
         "WORKDIR /tmp",
         'ENTRYPOINT ["/bin/python", "-P"]',
     ]
+
+
+def test_the_dockerfile_says_where_what_it_stands_on_is_made(image: Image) -> None:
+    lines = dockerfile("j2k.local/x:1", (image.layers[0].file,), SETTINGS, "../environment-1").splitlines()
+    assert lines[1:3] == [
+        "# What it stands on is made first: docker build -t j2k.local/x:1 ../environment-1",
+        "FROM j2k.local/x:1",
+    ]
+
+
+def test_the_dockerfile_puts_nothing_into_values_and_says_what_it_cant_say(image: Image) -> None:
+    settings = replace(SETTINGS, environment={"COST": r"$5 \t é", "LINES": "a\nb"})
+    lines = dockerfile("scratch", (), settings).splitlines()
+    assert r'ENV COST="\$5 \\t é"' in lines
+    assert any(line.startswith("# ENV LINES has several lines") for line in lines)

@@ -57,6 +57,12 @@ def test_a_registry_that_does_not_answer_is_named(image: Image) -> None:
     assert f"curl http://{address}/v2/" in caught.value.way_out
 
 
+def test_a_part_of_a_registry_is_pushed_to(server: SmallRegistry, image: Image) -> None:
+    reference = Registry(f"{server.address}/science").push(image, "j2k/analysis", "one")
+    assert reference == f"{server.address}/science/j2k/analysis@{image.digest}"
+    assert server.manifests["one"] == image.manifest
+
+
 def test_a_registry_that_wants_to_know_who_pushes_is_told_apart(server: SmallRegistry, image: Image) -> None:
     server.closed = True
     with pytest.raises(MachineryFailed, match="wants to know who pushes: 401") as caught:

@@ -52,7 +52,11 @@ def test_it_is_small_and_stands_on_the_environment(store: Store, environment: En
     assert made.image.layers[0] == environment.image.layers[0]
     assert store.own_bytes(made.key) < 50_000
     assert made.image.settings.labels == {"j2k.dev/python": "3.11", "j2k.dev/stage": "load"}
-    assert (store.folder(made.key) / "Dockerfile").read_text().splitlines()[1:3] == [f"FROM {BASE}", "ADD stage.tar /"]
+    assert (store.folder(made.key) / "Dockerfile").read_text().splitlines()[1:4] == [
+        f"# What it stands on is made first: docker build -t {BASE} ../environment-1",
+        f"FROM {BASE}",
+        "ADD stage.tar /",
+    ]
     with tarfile.open(store.folder(made.key) / "stage.tar") as tar:
         contents = {f"/{member.name}": json.load(file) for member in tar if (file := tar.extractfile(member))}
     assert contents[STAGE]["cells"][0]["source"] == "a = 1"

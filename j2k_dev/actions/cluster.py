@@ -53,10 +53,11 @@ class Deployment:
 def render(options: UpOptions, ui: Ui) -> tuple[Path, ...]:
     """Write the manifests of a notebook's pipeline and return their files, the overlay's kustomization first."""
     # With what it needs, it takes half a second to import.
-    from j2k_dev.actions.on_cluster import rendered, sandbox_site  # noqa: PLC0415
+    from j2k_dev.actions.on_cluster import rendered  # noqa: PLC0415
+    from j2k_dev.actions.sites import site_of  # noqa: PLC0415
 
     with opened(options, ui) as start:
-        if read_state(Sandbox(start.workspace.root)) is None:
+        if not options.cluster and read_state(Sandbox(start.workspace.root)) is None:
             raise BadInput("manifests name the registry, the broker and the nodes of a sandbox", "j2k sandbox up")
         context = Plan().execute(Record().execute(start))
         assert context.recording is not None
@@ -64,37 +65,46 @@ def render(options: UpOptions, ui: Ui) -> tuple[Path, ...]:
             assert context.recording.error is not None
             raise raised(context.recording.error, "nothing can be rendered before the notebook runs to its end")
         refuse_what_pods_lack(context)
-        _, overlay = rendered(without_parameters(context)[0], sandbox_site(context))
+        _, overlay = rendered(without_parameters(context)[0], site_of(context))
     return (overlay / "kustomization.yaml", *sorted(overlay.parent.parent.rglob("*.yaml")))
 
 
-def deployments(workspace: Workspace) -> tuple[Deployment, ...]:
-    """Look at the pipelines of a workspace that are on a cluster."""
-    return tuple(_deployment(placed) for placed in placed_in(workspace))
+def deployments(workspace: Workspace, context: str = "") -> tuple[Deployment, ...]:
+    """Look at the pipelines of a workspace that are on a cluster, on any or on one."""
+    return tuple(_deployment(placed) for placed in placed_in(workspace, context))
 
 
-def address_of(workspace: Workspace, notebook: Path | None, service: str) -> str:
+def address_of(workspace: Workspace, notebook: Path | None, service: str, context: str = "") -> str:
     """Return the address of a service within its cluster."""
-    placed = chosen(workspace, notebook)
+    placed = chosen(workspace, notebook, context)
     return service_ip(placed.calls, placed.namespace, service)
 
 
-def answer_of(workspace: Workspace, notebook: Path | None, service: str, path: str) -> str:
+def answer_of(workspace: Workspace, notebook: Path | None, service: str, path: str, context: str = "") -> str:
     """Ask a service for a path, and return what it answers."""
-    placed = chosen(workspace, notebook)
+    placed = chosen(workspace, notebook, context)
     return call_service(placed.calls, placed.namespace, service, path)
 
 
-def remove_deployments(workspace: Workspace, ui: Ui) -> tuple[str, ...]:
-    """Remove every pipeline of a workspace from its cluster, with its topics, and return their namespaces."""
+def remove_deployments(workspace: Workspace, ui: Ui, context: str = "", *, purge: bool = False) -> tuple[str, ...]:
+    """Remove the pipelines of a workspace from their clusters, or from one, with their topics; return their namespaces.
+
+    ``purge`` removes what they left on the volumes of clusters that are not the sandbox.
+    """
+    from j2k_dev.actions.on_target import remove_from_target  # noqa: PLC0415 - takes its time to import
+
     with lock(workspace, wait=False):
         refuse_while_runs_go_on(workspace)
-        there = placed_in(workspace)
+        there = placed_in(workspace, context)
+        for placed in (placed for placed in there if placed.courier):
+            remove_from_target(workspace, placed, ui, purge=purge)
+            forget(workspace, placed.key)
+        local = [placed for placed in there if not placed.courier]
         # Where the kubeconfig is gone, so is the sandbox, and all that was in it.
-        for cluster in {placed.kubeconfig for placed in there if Path(placed.kubeconfig).exists()}:
-            _remove(workspace, [placed for placed in there if placed.kubeconfig == cluster], ui)
-        for placed in there:
-            forget(workspace, placed.pipeline)
+        for cluster in {placed.kubeconfig for placed in local if Path(placed.kubeconfig).exists()}:
+            _remove(workspace, [placed for placed in local if placed.kubeconfig == cluster], ui)
+        for placed in local:
+            forget(workspace, placed.key)
     return tuple(placed.namespace for placed in there)
 
 

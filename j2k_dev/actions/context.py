@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from j2k_dev.actions.engines import ENGINES, choose_engine
 from j2k_dev.actions.leftovers import remove_damaged, sweep
+from j2k_dev.actions.package import packaged
+from j2k_dev.deploy.target import read_target
 from j2k_dev.engine.interpreter import Launcher, choose, launcher, probe
 from j2k_dev.engine.locks import lock
 from j2k_dev.engine.support import support_folder
@@ -43,8 +45,9 @@ SPLITS = ("auto", "tags", "headings", "cells")
 class UpOptions:
     """What the command line was asked for; ``timeout`` in seconds per cell.
 
-    ``fresh`` makes everything anew, ``rerun`` only the stages. ``replicas`` and ``memory`` (bytes by stage, "" for all)
-    are for pods.
+    ``fresh`` makes everything anew, ``rerun`` only the stages. ``package`` (``auto``, ``trace`` or ``pip``), ``base``
+    (the image that the latter stands on), ``replicas`` and ``memory`` (bytes by stage, "" for all)
+    are for pods. ``cluster`` is the context of a cluster that is not the sandbox, ``target`` the file that says more.
     """
 
     notebook: Path
@@ -60,15 +63,20 @@ class UpOptions:
     verify: bool = False
     fresh: bool = False
     rerun: bool = False
+    package: str = "auto"
+    base: str = ""
     replicas: int = 1
     memory: Mapping[str, int] = field(default_factory=dict)
+    cluster: str = ""
+    target: Path | None = None
 
 
 @dataclass(frozen=True)
 class Context:
     """What is known: ``notebook`` is what runs (parameters injected), ``original`` what was read.
 
-    ``engine`` runs the stages. ``recording`` is what the plan is made from; ``oracle`` the recording of exactly this
+    ``engine`` runs the stages; where these are pods, ``package`` is what images are made from, and ``trace`` fits it.
+    ``recording`` is what the plan is made from; ``oracle`` the recording of exactly this
     notebook, or None. ``plan_notes`` are those of the latest plan.
     """
 
@@ -90,6 +98,7 @@ class Context:
     run: str = ""
     results: tuple[StageResult, ...] = ()
     summary: RunSummary | None = None
+    package: str = ""
     notes: tuple[str, ...] = ()
     plan_notes: tuple[str, ...] = ()
 
@@ -103,6 +112,11 @@ class Context:
     def split(self) -> Split:
         """Return how to cut."""
         return self.options.split  # type: ignore[return-value]  # checked when the context was made
+
+    @property
+    def place(self) -> str:
+        """Say where the stages run: what was done at one place is not at another."""
+        return f"{self.engine} {self.options.cluster}" if self.options.cluster else self.engine
 
     @property
     def anew(self) -> bool:
@@ -145,6 +159,8 @@ def opened(options: UpOptions, ui: Ui) -> Iterator[Context]:
     """
     _check(options)
     original = read_notebook(options.notebook)
+    if options.cluster:
+        read_target(options.cluster, options.target, options.notebook.parent)  # what is wrong with it is told at once
     choice = choose(original.kernel, original.language, options.python)
     original = replace(original, language=choice.language)  # where the notebook does not say, its kernel does
     notebook = inject_parameters(original, options.parameters)
@@ -158,18 +174,12 @@ def opened(options: UpOptions, ui: Ui) -> Iterator[Context]:
         notes = (*original.notes, *choice.notes, *inputs.notes, *_unknown(original, options.parameters))
         for note in notes:
             ui.note(note)
-        engine = choose_engine(options.engine, interpreter.language, ui.note)
-        trace = _trace(options, engine, interpreter)
-        yield Context(
-            options, ui, engine, trace, workspace, held, original, notebook, interpreter, start, inputs, store,
+        engine = choose_engine("kind" if options.cluster else options.engine, interpreter.language, ui.note)
+        context = Context(
+            options, ui, engine, "", workspace, held, original, notebook, interpreter, start, inputs, store,
             notes=notes,
         )  # fmt: skip
-
-
-def _trace(options: UpOptions, engine: Engine, interpreter: Interpreter) -> str:
-    """Say how file access is traced: images are made from ReproZip's trace, else audit events are enough."""
-    asked = options.trace or ("reprozip" if engine == "kind" else "audit")
-    return "none" if asked == "audit" and interpreter.language != "python" else asked
+        yield packaged(context)
 
 
 def _unknown(notebook: NotebookFile, parameters: Mapping[str, Any]) -> Iterator[str]:
@@ -186,6 +196,14 @@ def _check(options: UpOptions) -> None:
         problems.append(f"--split {options.split}: one of {', '.join(SPLITS)}")
     if options.engine not in ENGINES:
         problems.append(f"--engine {options.engine}: one of {', '.join(ENGINES)}")
+    if options.package == "trace" and options.base:
+        problems.append("--base: a traced environment stands on no other image (--package pip does)")
+    if options.package == "trace" and options.trace not in (None, "reprozip"):
+        problems.append(f"--trace {options.trace}: --package trace needs ReproZip's")
+    if options.cluster and options.engine == "local":
+        problems.append(f"--context {options.cluster}: --engine local runs on this machine")
+    if options.target is not None and not options.cluster:
+        problems.append(f"--target {options.target}: --context NAME says that it is to be used")
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         problems.append(f"--out {options.out}: a file, and a folder is needed")
     if problems:

@@ -123,7 +123,7 @@ def run_key(context: Context) -> str:
     assert pipeline is not None
     assert context.recording is not None
     stages = [[stage.name, stage.cells, stage.pruned] for stage in pipeline.stages]
-    return digest(context.engine, pipeline.recording, run_of(context, context.recording), stages)
+    return digest(context.place, pipeline.recording, run_of(context, context.recording), stages)
 
 
 def failure_of(context: Context) -> Refused | MachineryFailed | None:
@@ -193,7 +193,7 @@ def _keys(context: Context, pipeline: Pipeline, specs: dict[str, StageSpec]) -> 
     interpreter = context.interpreter
     assert context.recording is not None
     inputs = inputs_digest(context.inputs, context.notebook, context.recording.scope)
-    before = digest(context.engine, context.launcher.support.name, interpreter.executable, interpreter.packages, inputs)
+    before = digest(context.place, context.launcher.support.name, interpreter.executable, interpreter.packages, inputs)
     keys = []
     for stage in pipeline.stages:
         spec = specs[stage.name]
@@ -231,6 +231,8 @@ def _is_whole(context: Context, result: StageResult) -> bool:
 
     if result.files is None:
         return False
+    if context.options.cluster:
+        return True  # on a volume that is looked at before the run: what it lost runs again
     try:
         files = files_at_end(context, result.files).values()
         blobs = [(entry.content, entry.size) for entry in files if entry.kind == "file"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from j2k_dev.cli.command import add
 from j2k_dev.cli.make import up_options
-from j2k_dev.engine.workspace import CLUSTERS
+from j2k_dev.engine.workspace import CLUSTERS, write_text
 
 if TYPE_CHECKING:
     import typer
@@ -17,18 +17,19 @@ if TYPE_CHECKING:
     from j2k_dev.cli.session import Session
     from j2k_dev.engine.workspace import RunPaths, Workspace
 
-_RENDER = "notebook split parameters python timeout data fresh replicas memory"
+_RENDER = "notebook split parameters python timeout data fresh package base replicas memory context target"
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
     add(app, render, _RENDER, ("analysis.ipynb", "analysis.ipynb --replicas 3 --json"))
-    add(app, service_ip, "service beside", ("fit", "2 --notebook analysis.ipynb"))
-    add(app, call, "service path beside", ("fit", "fit /metrics", "2 /readiness --json"))
+    add(app, service_ip, "service beside on_context", ("fit", "2 --notebook analysis.ipynb"))
+    add(app, target, "cluster", ("prod",))
+    add(app, call, "service path beside on_context", ("fit", "fit /metrics", "2 /readiness --json"))
 
 
 def render(session: Session, values: dict[str, Any]) -> int:
-    """Write the manifests of the pipeline for the sandbox, and apply nothing."""
+    """Write the manifests of the pipeline for the sandbox, or a cluster of yours, and apply nothing."""
     from j2k_dev.actions.cluster import render as action  # noqa: PLC0415 - help and completion do not need it
 
     options = up_options(session, {**values, "engine": "kind"})
@@ -40,11 +41,29 @@ def render(session: Session, values: dict[str, Any]) -> int:
     return 0
 
 
+def target(session: Session, values: dict[str, Any]) -> int:
+    """Write a target file to fill in, targets/CONTEXT.yaml in this folder; one that is there stays as it is."""
+    from pathlib import Path  # noqa: PLC0415 - see render
+
+    from j2k_dev.deploy.target import FOLDER, template  # noqa: PLC0415 - see render
+    from j2k_dev.model.errors import BadInput  # noqa: PLC0415 - see render
+
+    file = Path.cwd() / FOLDER / f"{values['cluster']}.yaml"
+    if file.exists():
+        raise BadInput(f"{file} is there already", "edit it, or remove it")
+    write_text(file, template(values["cluster"]))
+    if session.as_json:
+        session.emit({"target": str(file), "exit_code": 0})
+    else:
+        session.say(f"{file}: fill it in, then j2k up NOTEBOOK --context {values['cluster']}")
+    return 0
+
+
 def service_ip(session: Session, values: dict[str, Any]) -> int:
     """Show the address of a stage's service within its cluster."""
     from j2k_dev.actions.cluster import address_of  # noqa: PLC0415 - see render
 
-    address = address_of(session.workspace(), values["beside"], values["service"])
+    address = address_of(session.workspace(), values["beside"], values["service"], values["on_context"] or "")
     if session.as_json:
         session.emit({"service": values["service"], "ip": address, "exit_code": 0})
     else:
@@ -56,7 +75,8 @@ def call(session: Session, values: dict[str, Any]) -> int:
     """Ask a stage's service for a path, through the cluster's API server, and show what it answers."""
     from j2k_dev.actions.cluster import answer_of  # noqa: PLC0415 - see render
 
-    answer = answer_of(session.workspace(), values["beside"], values["service"], values["path"])
+    where = values["on_context"] or ""
+    answer = answer_of(session.workspace(), values["beside"], values["service"], values["path"], where)
     if session.as_json:
         session.emit({"service": values["service"], "path": values["path"], "answer": answer, "exit_code": 0})
     else:
@@ -67,23 +87,23 @@ def call(session: Session, values: dict[str, Any]) -> int:
 # --- what other commands say of clusters ------------------------------------------------------------------------------
 
 
-def deployments(workspace: Workspace) -> tuple[Deployment, ...]:
+def deployments(workspace: Workspace, context: str = "") -> tuple[Deployment, ...]:
     """Look at what of a workspace is on a cluster; nothing is imported where nothing was brought there."""
     if not (workspace.root / CLUSTERS).exists():
         return ()
     from j2k_dev.actions.cluster import deployments as action  # noqa: PLC0415 - see render
 
-    return action(workspace)
+    return action(workspace, context)
 
 
-def plain_deployments(workspace: Workspace) -> list[dict[str, Any]]:
+def plain_deployments(workspace: Workspace, context: str = "") -> list[dict[str, Any]]:
     """Tell programs what of a workspace is on a cluster."""
-    return [asdict(found) for found in deployments(workspace)]
+    return [asdict(found) for found in deployments(workspace, context)]
 
 
-def show_deployments(session: Session, workspace: Workspace) -> None:
+def show_deployments(session: Session, workspace: Workspace, context: str = "") -> None:
     """Tell people what of a workspace is on a cluster."""
-    for found in deployments(workspace):
+    for found in deployments(workspace, context):
         session.say(f"{found.pipeline} on {found.context}, namespace {found.namespace}")
         if found.trouble:
             session.say(f"  {found.trouble}")
@@ -114,10 +134,12 @@ def placed_run(workspace: Workspace, paths: RunPaths) -> Placed | None:
     return next((placed for placed in placed_in(workspace) if paths.root.name in placed.runs), None)
 
 
-def remove_deployments(session: Session, workspace: Workspace) -> tuple[str, ...]:
+def remove_deployments(
+    session: Session, workspace: Workspace, context: str = "", *, purge: bool = False
+) -> tuple[str, ...]:
     """Remove what of a workspace is on a cluster, and return the namespaces."""
     if not (workspace.root / CLUSTERS).exists():
         return ()
     from j2k_dev.actions.cluster import remove_deployments as action  # noqa: PLC0415 - see render
 
-    return action(workspace, session.ui)
+    return action(workspace, session.ui, context, purge=purge)

@@ -15,20 +15,23 @@ if TYPE_CHECKING:
 
     from j2k_dev.cli.session import Session
     from j2k_dev.engine.removal import Removed
+    from j2k_dev.engine.workspace import Workspace
     from j2k_dev.sandbox.down import TakenDown
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    add(app, down, "place with_sandbox purge", ("", "analysis.ipynb", "--sandbox --purge"))
+    add(app, down, "place with_sandbox on_context purge", ("", "analysis.ipynb", "--sandbox --purge", "--context prod"))
     add(app, doctor, "", ("", "--json"))
 
 
 def down(session: Session, values: dict[str, Any]) -> int:
     """Remove what j2k keeps for the notebooks of a folder: recordings, runs, what is on a cluster, nothing else."""
     workspace = session.workspace()
+    if values["on_context"]:
+        return _down_on(session, workspace, values)
     sandboxes = _remove_sandboxes(session) if values["with_sandbox"] else {}
-    namespaces = remove_deployments(session, workspace)
+    namespaces = remove_deployments(session, workspace, purge=values["purge"])
     removed = remove(workspace, purge=values["purge"])
     if session.as_json:
         taken_down = {cluster: dataclasses.asdict(what) for cluster, what in sandboxes.items()}
@@ -38,6 +41,19 @@ def down(session: Session, values: dict[str, Any]) -> int:
     for namespace in namespaces:
         session.say(f"removed from the cluster: namespace {namespace}, its volume object and topics")
     _say_removed(session, removed)
+    return 0
+
+
+def _down_on(session: Session, workspace: Workspace, values: dict[str, Any]) -> int:
+    """Remove what is on one cluster; what is kept here stays."""
+    namespaces = remove_deployments(session, workspace, values["on_context"], purge=values["purge"])
+    if session.as_json:
+        session.emit({"namespaces": namespaces})
+        return 0
+    for namespace in namespaces:
+        session.say(f"removed from {values['on_context']}: namespace {namespace}, and its topics")
+    if not namespaces:
+        session.say(f"nothing of {workspace.root} is on {values['on_context']}")
     return 0
 
 

@@ -34,18 +34,18 @@ _LATEST_RUNS = 10
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    add(app, status, "place", ("", "analysis.ipynb", "--json"))
+    add(app, status, "place on_context", ("", "analysis.ipynb", "--json"))
     add(app, logs, "stage follow run beside", ("", "load -f", "--notebook analysis.ipynb"))
     add(app, open_, "place run", ("", "analysis.ipynb"))
 
 
-def status(session: Session, values: dict[str, Any]) -> int:  # noqa: ARG001 - the place is in the session
+def status(session: Session, values: dict[str, Any]) -> int:
     """Show what is kept: the latest run and its verdict, what is at work now, earlier runs."""
     workspace = session.workspace()
     names, busy = workspace.run_names(), _at_work(workspace)
     summaries = [(name, _summary(workspace.run(name), session)) for name in names[:_LATEST_RUNS]]
     if session.as_json:
-        session.emit(_status_document(workspace, summaries, names))
+        session.emit(_status_document(workspace, summaries, names, values["on_context"] or ""))
         return 0
     for each in busy:
         session.say(f"at work: {each}")
@@ -61,7 +61,7 @@ def status(session: Session, values: dict[str, Any]) -> int:  # noqa: ARG001 - t
         session.say(f"earlier: {summary.run}  {summary.verdict}")
     if not names:
         session.say(f"nothing has run in {workspace.root} yet")
-    show_deployments(session, workspace)
+    show_deployments(session, workspace, values["on_context"] or "")
     return 0
 
 
@@ -104,7 +104,7 @@ def open_(session: Session, values: dict[str, Any]) -> int:
 
 
 def _status_document(
-    workspace: Workspace, summaries: list[tuple[str, RunSummary | None]], names: tuple[str, ...]
+    workspace: Workspace, summaries: list[tuple[str, RunSummary | None]], names: tuple[str, ...], context: str
 ) -> dict[str, Any]:
     busy = _at_work(workspace)
     runs = [
@@ -119,7 +119,7 @@ def _status_document(
         "running": sorted(runs_at_work(workspace)),
         "runs": runs,
         "runs_kept": len(names),
-        "deployments": plain_deployments(workspace),
+        "deployments": plain_deployments(workspace, context),
         "latest": next((read_json(workspace.run(name).summary) for name, summary in summaries if summary), None),
     }
 

@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from j2k_dev.model.recording import Recording
     from j2k_dev.model.run import RunSummary
 
-_UP = "notebook engine split parameters out python trace timeout data verify fresh replicas memory"
+_PODS = "package base replicas memory context target"
+_UP = f"notebook engine split parameters out python trace timeout data verify fresh {_PODS}"
 _RECORD = "notebook parameters python trace timeout data fresh"
 _PLAN = "notebook split form page parameters python trace timeout data fresh"
-_RUN = "notebook engine split parameters out python timeout data verify fresh replicas memory"
-_VERIFY = "notebook parameters python timeout data"
+_RUN = f"notebook engine split parameters out python timeout data verify fresh {_PODS}"
+_VERIFY = "notebook parameters python timeout data package"
 
 
 def register(app: typer.Typer) -> None:
@@ -102,7 +103,7 @@ def up_options(session: Session, values: dict[str, Any]) -> UpOptions:
 
     return UpOptions(
         notebook=values["notebook"],
-        engine=str(values.get("engine") or os.environ.get(ENGINE_VARIABLE) or "auto"),
+        engine=_engine(values),
         split=str(values.get("split", "auto")),
         parameters=parse_parameters(values.get("parameters") or ()),
         out=values.get("out"),
@@ -113,9 +114,20 @@ def up_options(session: Session, values: dict[str, Any]) -> UpOptions:
         data=tuple(values.get("data") or ()),
         verify=values.get("verify", False),
         fresh=values.get("fresh", False),
+        package=str(values.get("package") or "auto"),
+        base=values.get("base") or "",
         replicas=values.get("replicas", 1),
         memory=_memory(values.get("memory") or ()),
+        cluster=values.get("context") or "",
+        target=values.get("target"),
     )
+
+
+def _engine(values: dict[str, Any]) -> str:
+    """Return the engine that was asked for; a cluster that is named counts more than what is usual here."""
+    usual = os.environ.get(ENGINE_VARIABLE)
+    asked = str(values.get("engine") or usual or "auto")
+    return "kind" if values.get("context") and asked == usual else asked
 
 
 def _memory(texts: Sequence[str]) -> dict[str, int]:

@@ -55,6 +55,7 @@ class ImageSource(StrEnum):
 class Package(StrEnum):
     """What an environment image is made from."""
 
+    auto = "auto"
     trace = "trace"
     pip = "pip"
 
@@ -158,6 +159,28 @@ OPTIONS |= {
 
 # The pods'.
 OPTIONS |= {
+    "context": (
+        Annotated[
+            str | None,
+            typer.Option(help="A cluster of your own by its context, instead of the sandbox.", metavar="NAME"),
+        ],
+        None,
+    ),
+    "target": (
+        Annotated[
+            Path | None,
+            typer.Option(
+                help="What belongs to that cluster; else targets/NAME.yaml beside the notebook.", metavar="FILE"
+            ),
+        ],
+        None,
+    ),
+    "on_context": (
+        Annotated[
+            str | None, typer.Option("--context", help="Only what is on this cluster, by its context.", metavar="NAME")
+        ],
+        None,
+    ),
     "replicas": (
         Annotated[int, typer.Option(help="How many pods each stage has on a cluster.", min=1, max=3)],
         1,
@@ -179,9 +202,19 @@ OPTIONS |= {
 OPTIONS |= {
     "package": (
         Annotated[
-            Package, typer.Option(help="What goes in: what ReproZip traced, or the imported packages from the index.")
+            Package,
+            typer.Option(
+                help="What images are made of: what ReproZip traced, or the imported packages from the index."
+            ),
         ],
-        Package.trace,
+        Package.auto,
+    ),
+    "base": (
+        Annotated[
+            str | None,
+            typer.Option(help="The image with Python that --package pip stands on.", metavar="IMAGE"),
+        ],
+        None,
     ),
     "review": (Annotated[bool, typer.Option("--review", help="Edit the list of what goes in ($EDITOR).")], False),
     "export": (
@@ -211,6 +244,7 @@ ARGUMENTS: dict[str, tuple[Any, Any]] = {
         ...,
     ),
     "path": (Annotated[str, typer.Argument(help="What to ask it for.", metavar="[PATH]")], "/healthz"),
+    "cluster": (Annotated[str, typer.Argument(help="A context of your kubeconfig.", metavar="CONTEXT")], ...),
 }
 
 COMMON: dict[str, tuple[Any, Any]] = {

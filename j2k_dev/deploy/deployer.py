@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from j2k_dev.deploy.manifests import EXCHANGE_CLAIM, RELEASE
+from j2k_dev.deploy.manifests import COURIER_LABEL, EXCHANGE_CLAIM, RELEASE
 from j2k_dev.deploy.tree import BASE
 from j2k_dev.deploy.watch import watched
 from j2k_dev.model.errors import MachineryFailed, Refused
@@ -51,6 +51,15 @@ class DynamicPodDeployer:
         self._kubectl.apply(overlay)
         self._remove_older()
 
+    def begin(self, first: Path) -> None:
+        """Apply what has to be there before anything else; raise Refused where the namespace is not j2k's."""
+        namespace = self._deployed.namespace
+        for found in self._kubectl.find(namespace, f"namespace/{namespace}"):
+            self._own(found)
+        self._kubectl.apply(first)
+        over = ("--selector", f"{COURIER_LABEL}={self._deployed.pipeline}", "--field-selector=status.phase=Succeeded")
+        self._kubectl.call("delete", "pods", "--namespace", namespace, *over, "--wait=false")
+
     def wait_until_ready(self, stages: Iterable[PodManager], timeout: float = READY_SECONDS) -> None:
         """Wait until each stage has a pod that is ready; say within seconds why one can't be."""
         names = [pod.name for pod in stages]
@@ -67,15 +76,22 @@ class DynamicPodDeployer:
         return selector(self._deployed.pipeline)
 
     def _own(self, namespace: Object) -> None:
-        """Refuse a namespace that is not j2k's."""
-        if namespace["metadata"].get("labels", {}).get("app.kubernetes.io/managed-by") != "j2k":
+        """Refuse a namespace that is not j2k's, or another pipeline's."""
+        labels = namespace["metadata"].get("labels", {})
+        if labels.get("app.kubernetes.io/managed-by") != "j2k":
             raise Refused(f"the namespace {self._deployed.namespace} is not j2k's", "rename the notebook, or it")
+        owner = labels.get("j2k.dev/pipeline", self._deployed.pipeline)
+        if owner != self._deployed.pipeline:
+            told = f"the namespace {self._deployed.namespace} is the pipeline {owner}'s"
+            raise Refused(told, "a pipeline has a namespace of its own: name another one in the target file")
 
     def _prepare(self, overlay: Path) -> None:
         """Make the namespace, which a rehearsal needs, and bind the exchange: a pod that comes first waits for long."""
         base = overlay.parent.parent / BASE
-        files = (base / "namespace.yaml", overlay / "volume.yaml", base / "exchange.yaml")
-        self._kubectl.apply(*(file for file in files if file.exists()))
+        if not (overlay / "volume.yaml").exists():  # the claim is bound by whoever comes first
+            self._kubectl.apply(base / "namespace.yaml")
+            return
+        self._kubectl.apply(base / "namespace.yaml", overlay / "volume.yaml", base / "exchange.yaml")
         bound = ("--for=jsonpath={.status.phase}=Bound", f"--timeout={_BIND_SECONDS:g}s")
         claim = f"persistentvolumeclaim/{EXCHANGE_CLAIM}"
         self._kubectl.call("wait", claim, "--namespace", self._deployed.namespace, *bound)
@@ -94,10 +110,19 @@ def selector(pipeline: str) -> str:
 
 def remove(kubectl: Kubectl, *pipelines: str) -> None:
     """Delete pipelines' namespaces with all that is in them, and their volume objects; the data on volumes stays."""
-    ours = f"app.kubernetes.io/managed-by=j2k,j2k.dev/pipeline in ({','.join(pipelines)})"
-    options = ("--selector", ours, "--ignore-not-found", "--wait=true", f"--timeout={_DELETE_SECONDS:g}s")
     for kind in ("namespaces", "persistentvolumes"):
-        kubectl.call("delete", kind, *options, timeout=_DELETE_SECONDS + 10)
+        kubectl.call("delete", kind, *_of(pipelines), timeout=_DELETE_SECONDS + 10)
+
+
+def remove_namespaces(kubectl: Kubectl, *pipelines: str) -> None:
+    """Delete pipelines' namespaces with all that is in them, and no volumes: those are the cluster's."""
+    kubectl.call("delete", "namespaces", *_of(pipelines), timeout=_DELETE_SECONDS + 10)
+
+
+def _of(pipelines: Iterable[str]) -> tuple[str, ...]:
+    """Choose what is j2k's of these pipelines, and wait until it is gone."""
+    ours = f"app.kubernetes.io/managed-by=j2k,j2k.dev/pipeline in ({','.join(pipelines)})"
+    return "--selector", ours, "--ignore-not-found", "--wait=true", f"--timeout={_DELETE_SECONDS:g}s"
 
 
 def _release(found: Object) -> str:

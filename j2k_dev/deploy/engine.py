@@ -56,12 +56,16 @@ class ClusterBus(Protocol):
 
 @dataclass(frozen=True)
 class ClusterRun:
-    """A run of a deployed pipeline; ``topics`` by stage, in order. Asked for again, it goes on with what it has."""
+    """A run of a deployed pipeline; ``topics`` by stage, in order. Asked for again, it goes on with what it has.
+
+    ``hear`` has what the run told since in ``exchange``, where the pods' own is elsewhere.
+    """
 
     run: str
     topics: Mapping[str, str]
     exchange: Path
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    hear: Callable[[], object] = lambda: None
 
 
 class ClusterEngine:
@@ -119,6 +123,7 @@ class _Run:
         return is_the_end(self.results, self._stages)
 
     def pass_on(self, progress: Progress) -> None:
+        self._request.hear()
         for event in self._tail.new():
             self._heard = time.monotonic()
             self._ended |= {event.stage} if event.event == "ended" else set()

@@ -20,6 +20,8 @@ KAFKA_CONFIG = "kafka"
 KAFKA_CREDENTIALS = "kafka-credentials"
 # A class of this name exists nowhere: a claim of it binds to the volume that is made for it, and to no other.
 STATIC_CLASS = "j2k-exchange"
+# On the pods that reach the exchange of a cluster from outside: they are no workers.
+COURIER_LABEL = "j2k.dev/courier"
 # On every object but the pods, which would start anew: which manifests it came with.
 RELEASE = "j2k.dev/release"
 

@@ -29,14 +29,24 @@ def local_tree(deployed: Deployed, path: str, nodes: list[str]) -> dict[str, str
     """Write base and local overlay as texts by file name; ``path`` on ``nodes`` is the exchange."""
     volume = {"volume.yaml": (manifests.local_volume(deployed, path, nodes),)}
     counts = [{"name": pod.name, "count": deployed.replicas} for pod in deployed.pods]
-    overlay = _layer(LOCAL, volume, {"resources": ["../../base", *volume], "replicas": counts})
+    overlay = layer(LOCAL, volume, {"resources": ["../../base", *volume], "replicas": counts})
+    return {**base_layer(deployed), **overlay}
+
+
+def base_layer(deployed: Deployed) -> dict[str, str]:
+    """Write what every cluster gets."""
     base = manifests.base_objects(deployed)
-    return {**_layer(BASE, base, {"resources": list(base)}), **overlay}
+    return layer(BASE, base, {"resources": list(base)})
 
 
 def released(deployed: Deployed, path: str, nodes: list[str]) -> Deployed:
     """Label what is deployed with a hash of its manifests: the same ones, the same release."""
-    texts = sorted(local_tree(deployed, path, nodes).items())
+    return with_release(deployed, local_tree(deployed, path, nodes))
+
+
+def with_release(deployed: Deployed, tree: Mapping[str, str]) -> Deployed:
+    """Label what is deployed with a hash of the manifests that are made of it."""
+    texts = sorted(tree.items())
     release = hashlib.sha256(repr(texts).encode()).hexdigest()[:16]
     return dataclasses.replace(deployed, labels={**deployed.labels, manifests.RELEASE: release})
 
@@ -55,7 +65,8 @@ def to_yaml(documents: Iterable[Any]) -> str:
     return yaml.dump_all(documents, Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=120)
 
 
-def _layer(folder: str, files: Mapping[str, tuple[Object, ...]], kustomization: Object) -> dict[str, str]:
+def layer(folder: str, files: Mapping[str, tuple[Object, ...]], kustomization: Object) -> dict[str, str]:
+    """Write a kustomization and the files beside it."""
     documents = {"kustomization.yaml": ({**_KUSTOMIZATION, **kustomization},), **files}
     return {f"{folder}/{name}": to_yaml(objects) for name, objects in documents.items()}
 

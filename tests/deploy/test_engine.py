@@ -160,7 +160,8 @@ def test_what_becomes_of_pods_is_shown_when_it_changes(
     tmp_path: Path, bus: SqliteBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trouble, "_SECONDS", 0.3)
-    pods, seen = PodWatch(), []
+    pods = PodWatch()
+    seen: list[PodsSeen] = []
     pods.heed({"type": "ADDED", "object": pod("load", waiting=("ErrImagePull", "not found"))})
     with pytest.raises(MachineryFailed):
         ClusterEngine(bus, pods).run(ClusterRun("r", BY_STAGE, tmp_path / "exchange"), seen=seen.append)

@@ -65,6 +65,16 @@ def wide(make_handle: Callable[[Path], Handle], tmp_path_factory: pytest.TempPat
     return handle
 
 
+@pytest.fixture(scope="session")
+def single(make_handle: Callable[[Path], Handle], tmp_path_factory: pytest.TempPathFactory) -> Handle:
+    """A sandbox with one node: for many notebooks, whose images are large, and lie on every node."""
+    workspace = tmp_path_factory.mktemp("single")
+    open_workspace(workspace, workspace)
+    handle = make_handle(workspace)
+    handle.up()
+    return handle
+
+
 @pytest.fixture
 def state(wide: Handle) -> SandboxState:
     """What the sandbox with three nodes tells of itself, all of it well."""

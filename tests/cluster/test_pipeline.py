@@ -137,15 +137,17 @@ def test_a_cell_that_raises_ends_the_run_at_once(trial: Trial) -> None:
     assert [stage["attempts"] for stage in told.json["stages"]] == [1] * len(told.json["stages"])
 
 
-def test_a_stage_that_needs_more_memory_than_its_limit_says_so(trial: Trial) -> None:
+def test_a_stage_that_needs_more_memory_than_its_limit_says_so_and_with_it_ends_well(trial: Trial) -> None:
     cells = "# j2k: stage small\nx = 1", "# j2k: stage big\ny = bytearray(500 << 20)\nprint(len(y) + x)"
-    told = trial.run("run", trial.desk.notebook("big.ipynb", *cells), "--memory", "big=300Mi")
+    notebook = trial.desk.notebook("big.ipynb", *cells)
+    told = trial.run("run", notebook, "--memory", "big=300Mi")
     assert told.code == 5, told.all
     error = told.json["error"]
     assert "stage big" in error["message"]
     assert "OOMKilled" in error["message"]
     assert "300Mi" in error["message"]
     assert "--memory big=SIZE" in error["way_out"]
+    trial.equal(trial.run("run", notebook, "--memory", "big=1Gi"))
 
 
 def test_a_stage_that_no_node_has_room_for_is_told_in_seconds(trial: Trial, slow: Path) -> None:

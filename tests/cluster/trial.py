@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.cluster.handle import Handle
 
 # Other work may slow the machine down; where it does not, each takes seconds.
-SECONDS = 240.0
+SECONDS = 480.0
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,10 @@ class Trial:
         """Delete the pod with no grace."""
         options = ("--namespace", namespace, "--grace-period=0", "--force", "--wait=false")
         self.kubectl.call("delete", "pod", begun.worker, *options)
+
+    def clear(self) -> None:
+        """Have all pipelines go, and wait for none of them."""
+        self.kubectl.call("delete", "namespace", "--selector", "j2k.dev/pipeline", "--wait=false")
 
     @property
     def interpreter(self) -> str:

@@ -7,16 +7,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from j2k_dev.notebook.compare import compare_notebook
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from tests.examples.oracle import by_nbclient, outputs
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NOTEBOOKS = sorted(path.name for path in EXAMPLES.glob("*.ipynb"))
@@ -42,10 +39,6 @@ def up(path: Path, *options: str) -> dict[str, Any]:
     document = json.loads(done.stdout)
     assert isinstance(document, dict)
     return document
-
-
-def outputs(notebook: nbformat.NotebookNode) -> dict[int, list[Mapping[str, Any]]]:
-    return {index: cell.outputs for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"}
 
 
 def test_the_four_examples_are_there() -> None:
@@ -74,8 +67,7 @@ def test_an_example_gives_as_a_pipeline_what_nbclient_gives(
     name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONHASHSEED", "0")
-    expected = nbformat.read(folder / name, as_version=4)
-    NotebookClient(expected, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    expected = by_nbclient(folder / name)
     for split in SPLITS:
         workspace = folder / f"workspace-{split}"
         document = up(folder / name, "--split", split, "--workspace", str(workspace))
@@ -83,7 +75,7 @@ def test_an_example_gives_as_a_pipeline_what_nbclient_gives(
         assert document["unstable"] == []
         assert len(document["stages"]) > 2
         executed = nbformat.read(workspace / "runs" / document["run"] / "notebook.ipynb", as_version=4)
-        assert compare_notebook(outputs(expected), outputs(executed)) == ()
+        assert compare_notebook(expected, outputs(executed)) == ()
 
 
 @pytest.mark.e2e

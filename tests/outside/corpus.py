@@ -31,12 +31,13 @@ BUILD_SECONDS = 1200
 
 @dataclass(frozen=True)
 class Package:
-    """A source package and the notebooks in it, as paths below the package's own folder."""
+    """A source package and the notebooks in it, as paths below its own folder; ``cluster``: those for the cluster."""
 
     name: str
     version: str
     sha256: str
     notebooks: tuple[str, ...]
+    cluster: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,16 @@ class Notebook:
 def load(path: Path = HERE / "corpus.toml") -> tuple[Notebook, ...]:
     """Read the list of notebooks, in its order."""
     packages = tomllib.loads(path.read_text(encoding="utf-8"))["package"]
-    found = [Package(item["name"], item["version"], item["sha256"], tuple(item["notebooks"])) for item in packages]
+    found = [
+        Package(item["name"], item["version"], item["sha256"], tuple(item["notebooks"]), tuple(item.get("cluster", ())))
+        for item in packages
+    ]
     return tuple(Notebook(package, path) for package in found for path in package.notebooks)
+
+
+def for_the_cluster(notebooks: tuple[Notebook, ...]) -> tuple[Notebook, ...]:
+    """Choose the notebooks that are run on a cluster too."""
+    return tuple(notebook for notebook in notebooks if notebook.path in notebook.package.cluster)
 
 
 def sample(notebooks: tuple[Notebook, ...], seed: str, size: int) -> tuple[Notebook, ...]:

@@ -1,7 +1,7 @@
 """Run an outside notebook twice over: by nbclient, and by the real ``j2k`` command, each in a fresh copy of its folder.
 
 Both get the same interpreter and the same environment variables. What nbclient gave is kept in the cache: it depends
-on nothing of ours.
+on nothing of ours. ``j2k`` runs the notebook with the local engine, or on a cluster.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +59,15 @@ class Reply:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Way:
+    """How ``j2k`` runs a notebook: its options, and what it finds in its environment beside what nbclient finds."""
+
+    options: tuple[str, ...] = ("--engine", "local")
+    variables: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = COMMAND_SECONDS
+
+
 def ask_oracle(home: Home, notebook: Notebook, number: int) -> Execution:
     """Give nbclient's run of the notebook, the ``number``-th one; run it only if the cache lacks it."""
     source = home.source(notebook.package) / notebook.path
@@ -74,24 +83,24 @@ def ask_oracle(home: Home, notebook: Notebook, number: int) -> Execution:
     return Execution(**json.loads(kept.read_text(encoding="utf-8")))
 
 
-def ask_j2k(home: Home, notebook: Notebook, split: str | None) -> Reply:
-    """Run ``j2k up`` on the notebook, with ``--split`` where one is given."""
-    options = ["--engine", "local", "--json", "--python", str(home.python)] + (["--split", split] if split else [])
+def ask_j2k(home: Home, notebook: Notebook, way: Way) -> Reply:
+    """Run ``j2k up`` on the notebook in this way."""
+    command = [sys.executable, "-m", "j2k_dev", "up", "--json", "--python", str(home.python), *way.options]
     with _fresh_copy(home.source(notebook.package) / notebook.path) as copy:
         started = time.monotonic()
         done = subprocess.run(
-            [sys.executable, "-m", "j2k_dev", "up", copy.name, *options],
+            [*command, copy.name],
             cwd=copy.parent,
-            env=home.environment(),
+            env={**home.environment(), **way.variables},
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            timeout=COMMAND_SECONDS,
+            timeout=way.seconds,
             check=False,
         )
         seconds = time.monotonic() - started
         document = _document(done.stdout)
-        return Reply(done.returncode, document, done.stderr, _executed(copy.parent, document, seconds), seconds)
+        return Reply(done.returncode, document, done.stderr, _executed(document, seconds), seconds)
 
 
 def _run_oracle(home: Home, source: Path) -> str:
@@ -126,8 +135,8 @@ def _document(stdout: str) -> Mapping[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _executed(folder: Path, document: Mapping[str, Any], seconds: float) -> Execution | None:
-    path = folder / ".j2k" / "runs" / str(document.get("run")) / "notebook.ipynb"
+def _executed(document: Mapping[str, Any], seconds: float) -> Execution | None:
+    path = Path(document.get("results", "nowhere")) / "notebook.ipynb"
     if not path.exists():
         return None
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]

@@ -1,7 +1,9 @@
-"""docs/fidelity.md: what the fidelity test found, as a table."""
+"""docs/fidelity.md: what the fidelity test found, as a table, and what the same found on a cluster, as another."""
 
 from __future__ import annotations
 
+import os
+import platform
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,6 +30,17 @@ included; j2k's contain the recording and the run.
 
 | package | notebook | code cells | stages: cells, default | verdict | seconds: nbclient, cells, default |
 | --- | --- | ---: | ---: | --- | ---: |
+"""
+CLUSTER = "\n## On a cluster\n"
+CLUSTER_HEAD = """
+{total} of these notebooks, each by `j2k up --engine kind`: recorded under ReproZip's trace, its environment made an
+image without a base, every stage in a pod of its own. The pods reach the broker and nothing else: no other address, no
+other pod. The same rule holds: {verdicts}. This table is written by `tests/cluster/test_outside.py`
+(`J2K_OUTSIDE=all pytest -m cluster`). Seconds are wall time on {machine}, with the sandbox up, and contain the traced
+recording, the image, the deployment and the run.
+
+| package | notebook | stages | verdict | seconds |
+| --- | --- | ---: | --- | ---: |
 """
 MEANS = {
     "equal": "every output is what nbclient gives",
@@ -65,6 +78,44 @@ class Row:
     default: Side
 
 
+@dataclass(frozen=True)
+class ClusterRow:
+    """One notebook of the cluster's table."""
+
+    package: str
+    notebook: str
+    side: Side
+
+
+def machine() -> str:
+    """Say what seconds were measured on."""
+    return f"{os.cpu_count()} cores ({platform.system()}, Python {platform.python_version()})"
+
+
+def local_part(page: str) -> str:
+    """Give what the page says of the local engine."""
+    return page.partition(CLUSTER)[0]
+
+
+def with_local_part(page: str, local: str) -> str:
+    """Write what the page says of the local engine anew, and leave the cluster's part."""
+    _, heading, cluster = page.partition(CLUSTER)
+    return local + heading + cluster
+
+
+def with_cluster_part(page: str, rows: Sequence[ClusterRow], machine: str) -> str:
+    """Write what the page says of the cluster anew, and leave the local engine's part."""
+    counted = Counter(row.side.verdict for row in rows)
+    verdicts = ", ".join(f"{counted[name]} {name}" for name in MEANS if counted[name])
+    head = CLUSTER_HEAD.format(total=len(rows), verdicts=verdicts, machine=machine)
+    lines = [
+        f"| {row.package} | {row.notebook} | {row.side.stages or '-'} | {row.side.verdict} | {row.side.seconds:.0f} |\n"
+        for row in rows
+    ]
+    notes = [f"- `{row.package}/{row.notebook}`: {text}\n" for row in rows for text in _texts((row.side,))]
+    return local_part(page) + CLUSTER + head + "".join(lines) + ("\n" if notes else "") + "".join(notes)
+
+
 def render(rows: Sequence[Row], machine: str) -> str:
     """Write the page."""
     head = HEAD.format(
@@ -89,14 +140,15 @@ def _line(row: Row) -> str:
 
 
 def _notes(rows: Sequence[Row]) -> str:
-    notes = [f"- `{row.package}/{row.notebook}`: {text}" for row in rows for text in _texts(row)]
+    notes = [
+        f"- `{row.package}/{row.notebook}`: {text}" for row in rows for text in _texts((row.by_cells, row.default))
+    ]
     return "\n## Reasons\n\n" + "\n".join(notes) + "\n" if notes else ""
 
 
-def _texts(row: Row) -> list[str]:
-    sides = (row.by_cells, row.default)
+def _texts(sides: Sequence[Side]) -> list[str]:
     texts = [text for side in sides for text in (side.reason, *side.notes) if text]
-    unstable = sorted({*row.by_cells.unstable, *row.default.unstable})
+    unstable = sorted({cell for side in sides for cell in side.unstable})
     if unstable:
         texts.append(f"unstable: cell {', '.join(map(str, unstable))}")
     return [" ".join(text.split())[:600] for text in dict.fromkeys(texts)]

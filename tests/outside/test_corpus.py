@@ -5,13 +5,19 @@ from __future__ import annotations
 import string
 from pathlib import PurePosixPath
 
-from tests.outside.corpus import load, sample
+from tests.outside.corpus import for_the_cluster, load, sample
 
 
 def test_there_are_at_least_forty_notebooks_and_none_twice() -> None:
     notebooks = load()
     assert len(notebooks) >= 40
     assert len({str(notebook) for notebook in notebooks}) == len(notebooks)
+
+
+def test_at_least_fifteen_of_them_are_for_the_cluster() -> None:
+    marked = for_the_cluster(load())
+    assert len(marked) >= 15
+    assert sum(len(package.cluster) for package in {notebook.package for notebook in load()}) == len(marked)
 
 
 def test_every_package_is_pinned_by_version_and_hash() -> None:

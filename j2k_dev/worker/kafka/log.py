@@ -25,6 +25,8 @@ _REASONS = (
     re.compile(r"certificate verify failed[^()\n]*"),
     re.compile(r"\[SSL[^()\n]*"),
 )
+# On a busy machine its own event loop is late; nobody can do anything about that.
+_NO_NEWS = re.compile(r"ran for [0-9.]+s \(>[0-9.]+s threshold\)")
 _CHANGING = re.compile(r"0x[0-9a-f]+|[0-9.]+")
 
 
@@ -43,6 +45,8 @@ class _Listener(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text, now = record.getMessage(), time.monotonic()
+        if _NO_NEWS.search(text):
+            return
         found = next((match for pattern in _REASONS if (match := pattern.search(text))), None)
         if found is not None:
             self._reason = (found[0].strip().rstrip("."), now)

@@ -59,6 +59,12 @@ def test_each_kind_of_line_is_written_once(client: logging.Logger, capsys: pytes
     assert len(capsys.readouterr().err.splitlines()) == 2
 
 
+def test_that_the_client_is_slow_is_no_news(client: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
+    client.warning("Task %r ran for %.3fs (>%.3fs threshold). It is blocking the event loop", "<task>", 0.272, 0.1)
+    client.warning("connection lost")
+    assert capsys.readouterr().err == "kafka.net.connection: connection lost\n"
+
+
 def test_a_closed_standard_error_is_no_failure(client: logging.Logger, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = io.StringIO()
     closed.close()

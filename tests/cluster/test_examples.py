@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.cluster.handle import Handle
     from tests.cluster.trial import Trial
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.pipeline, pytest.mark.timeout(900)]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NOTEBOOKS = sorted(path.name for path in EXAMPLES.glob("*.ipynb"))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.cluster.handle import Handle
     from tests.cluster.trial import Trial
 
-pytestmark = [pytest.mark.cluster, pytest.mark.outside, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.cluster, pytest.mark.pipeline, pytest.mark.outside, pytest.mark.timeout(1200)]
 
 TABLE = ROOT / "docs" / "fidelity.md"
 SAMPLE = 2

@@ -22,7 +22,7 @@ from tests.e2e.desk import Desk
 if TYPE_CHECKING:
     from tests.cluster.handle import Handle
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.pipeline, pytest.mark.timeout(600)]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ONE = """# j2k: stage one
@@ -179,6 +179,7 @@ def test_pods_that_come_to_nothing_end_the_run_with_the_reason(
     assert ended.code == 5, ended.all
     assert "stage three can't go on" in ended.json["error"]["message"]
     assert all(words in ended.json["error"]["message"] for words in told), ended.json["error"]["message"]
+    trial.equal(trial.run("run", slow, "--fresh"))
 
 
 def test_what_somebody_else_changed_is_not_taken_back(trial: Trial, slow: Path) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from j2k_dev.packaging.oci import Image
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.pipeline]
 
 MINOR = ".".join(map(str, sys.version_info[:2]))
 SAME = ("import sys", "print(sys.version_info[:2], sys.executable)")

@@ -1,5 +1,6 @@
 """The workspace: where things lie, who may write, how it is written, what is removed."""
 
+import contextlib
 import errno
 import json
 import os
@@ -127,13 +128,18 @@ PROGRAM
 """
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def little_room() -> Iterator[None]:
-    """Let no file grow above 64 KiB: the kernel answers EFBIG where a full disk answers ENOSPC."""
+    """Let no file grow above 64 KiB: the kernel answers EFBIG where a full disk answers ENOSPC.
+
+    For a moment only: the tests' own output may go to a file.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (65536, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 class TestWriting:
@@ -148,10 +154,10 @@ class TestWriting:
         (tmp_path / "b").touch()
         assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
 
-    def test_a_failed_write_leaves_the_old_content_and_nothing_else(self, tmp_path: Path, little_room: None) -> None:
+    def test_a_failed_write_leaves_the_old_content_and_nothing_else(self, tmp_path: Path) -> None:
         file = tmp_path / "value.json"
         ws.write_json(file, "old")
-        with pytest.raises(OSError, match="File too large"):
+        with pytest.raises(OSError, match="File too large"), little_room():
             ws.write_json(file, "n" * 100_000)
         assert ws.read_json(file) == "old"
         assert contents(tmp_path) == {"value.json"}

@@ -1,8 +1,8 @@
 """The notebook's folder as the pipeline's first state, and the place where it is laid out again.
 
-The recording and every stage see one and the same path, ``.j2k/work/PARENT/DIR``: a copy of the notebook's folder, so
-that nothing a stage does touches the original. Around it, links stand for the real siblings, two levels up, so that
-``../data`` and ``../../shared`` work. Large inputs are not copied: a link shows where they are.
+The recording and every stage see one and the same path, ``PARENT/DIR`` below the workspace: a copy of the notebook's
+folder, so that nothing a stage does touches the original. Around it, links stand for the real siblings, two levels up,
+so that ``../data`` and ``../../shared`` work. Large inputs are not copied: a link shows where they are.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def machine(tmp_path: Path) -> Machine:
         f"{root}/env/bin/python", "3.11.2", f"{root}/env", (f"{root}/env", f"{root}/base"), (library,), (site,),
         (library, site, f"{root}/project/src"), "cpython-311", distributions,
     )  # fmt: skip
-    made = Machine(root, python, Places(f"{root}/work", (f"{root}/work/.j2k",)))
+    made = Machine(root, python, Places(f"{root}/desk", (f"{root}/desk/.j2k",)))
     for distribution in distributions:
         for file in distribution.files:
             made.write(file.removeprefix(f"{root}/"))

@@ -127,8 +127,8 @@ def test_no_planted_secret_is_in_the_image(machine: Machine, support: Path, tmp_
         machine.write("home/me/.ssh/id_ed25519", secret),
         machine.write("home/me/.config/tool/settings.json", secret),
         machine.write("home/me/notes.txt", secret),
-        machine.write("work/data.csv", secret),
-        machine.write("work/.j2k/recordings/spec.json", secret),
+        machine.write("desk/data.csv", secret),
+        machine.write("desk/.j2k/recordings/spec.json", secret),
     ]
     (machine.root / SITE / "byhand" / "innocent").symlink_to(machine.root / "home/me/.ssh/id_ed25519")
     traced = [*planted, f"{machine.root}/{SITE}/byhand/innocent", machine.write(f"{SITE}/byhand/one.py"), "/etc/shadow"]

@@ -85,8 +85,8 @@ def test_files_put_beside_distributions_by_hand_go_in_with_their_folder(machine:
 
 
 def test_what_is_the_notebooks_own_or_data_elsewhere_stays_out_and_is_told(machine: Machine) -> None:
-    data, elsewhere = machine.write("work/data.csv"), machine.write("data/big.csv")
-    ours = machine.write("work/.j2k/recordings/spec.json")
+    data, elsewhere = machine.write("desk/data.csv"), machine.write("data/big.csv")
+    ours = machine.write("desk/.j2k/recordings/spec.json")
     chosen = select([data, elsewhere, ours, "/etc/hostname"], machine.python, machine.places)
     assert not {data, elsewhere, ours, "/etc/hostname"} & chosen.files
     assert chosen.left_out[data] == NOTEBOOKS
@@ -139,13 +139,13 @@ def test_the_list_of_fonts_goes_where_a_container_has_its_home(machine: Machine)
 
 
 def test_a_pack_takes_the_notebooks_own_files_too_but_no_secret(machine: Machine) -> None:
-    data, secret = machine.write("work/data.csv"), machine.write("work/.env")
+    data, secret = machine.write("desk/data.csv"), machine.write("desk/.env")
     elsewhere = machine.write("home/me/notes.txt")
     used = machine.write(f"{SITE}/used/__init__.py")
     assert packable([data, secret, elsewhere, used], machine.python, machine.places) == {data, used}
 
 
 def test_writing_into_the_interpreters_folders_is_noticed_but_not_caches(machine: Machine) -> None:
-    site, work = f"{machine.root}/{SITE}", f"{machine.root}/work"
+    site, work = f"{machine.root}/{SITE}", f"{machine.root}/desk"
     written = [f"{site}/used/new.py", f"{site}/used/__pycache__/x.nbi", f"{work}/out.csv"]
     assert written_into(written, machine.python) == [f"{site}/used/new.py"]

@@ -174,7 +174,7 @@ def opened(options: UpOptions, ui: Ui) -> Iterator[Context]:
         notes = (*original.notes, *choice.notes, *inputs.notes, *_unknown(original, options.parameters))
         for note in notes:
             ui.note(note)
-        engine = choose_engine("kind" if options.cluster else options.engine, interpreter.language, ui.note)
+        engine = choose_engine("kind" if options.cluster else options.engine, interpreter.language, workspace, ui)
         context = Context(
             options, ui, engine, "", workspace, held, original, notebook, interpreter, start, inputs, store,
             notes=notes,

@@ -68,6 +68,20 @@ def provide_images(choice: Choice, client: docker.DockerClient, runner: Runner, 
     return Images(**images, kubernetes=kubernetes, kind=kind, kubectl=kubectl)
 
 
+def images_at_hand(client: docker.DockerClient, runner: Runner, progress: Progress) -> bool:
+    """Tell whether a sandbox needs no building: its images are here, or were built before, or a registry answers."""
+    recipes = load_recipes()
+    sources = _Sources(recipes, client, builder(recipes, runner, progress), progress)
+    archives = (sources.builder.folder(recipes.tables["packages"][role]) / "image.tar" for role in ROLES)
+    return (
+        all(
+            sources.present(role, "packages") or archive.exists() for role, archive in zip(ROLES, archives, strict=True)
+        )
+        or all(sources.present(role, "registry") for role in ROLES)
+        or registry_answers()
+    )
+
+
 def registry_answers() -> bool:
     """Probe the public registry for a moment; any answer but a gateway's failure counts."""
     try:

@@ -1,6 +1,7 @@
 """Providing the images: what is present wins, what the cache has is loaded, and the choice is said."""
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.sandbox import images as module
 from j2k_dev.sandbox.building.recipes import load_recipes
 from j2k_dev.sandbox.commands import Command
-from j2k_dev.sandbox.images import ROLES, provide_images
+from j2k_dev.sandbox.images import ROLES, images_at_hand, provide_images
 
 
 @dataclass
@@ -150,3 +151,20 @@ def test_a_pull_that_fails_names_the_command_and_the_other_source() -> None:
 def test_an_address_where_nothing_answers_is_no_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_REGISTRY", "http://127.0.0.1:9/v2/")
     assert not module.registry_answers()
+
+
+@pytest.mark.parametrize("held", ["built", "packages", "registry", "nothing"])
+def test_images_that_need_no_building_are_at_hand(held: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "registry_answers", lambda: False)
+    recipes, engine = load_recipes(), Engine()
+    if held != "built":
+        shutil.rmtree(cache / "sandbox")
+    for role in ROLES if held in {"packages", "registry"} else ():
+        engine.hold(recipes.reference(role) if held == "packages" else str(recipes.tables["registry"][role]))
+    assert images_at_hand(cast("DockerClient", engine), NothingRuns(), Told()) is (held != "nothing")
+
+
+def test_a_registry_that_answers_has_them_too(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "registry_answers", lambda: True)
+    shutil.rmtree(cache / "sandbox")
+    assert images_at_hand(cast("DockerClient", Engine()), NothingRuns(), Told())

@@ -48,6 +48,7 @@ class UpOptions:
     ``fresh`` makes everything anew, ``rerun`` only the stages. ``package`` (``auto``, ``trace`` or ``pip``), ``base``
     (the image that the latter stands on), ``replicas`` and ``memory`` (bytes by stage, "" for all)
     are for pods. ``cluster`` is the context of a cluster that is not the sandbox, ``target`` the file that says more.
+    ``run`` names the run to make, or to go on with, instead of leaving that to us.
     """
 
     notebook: Path
@@ -69,6 +70,7 @@ class UpOptions:
     memory: Mapping[str, int] = field(default_factory=dict)
     cluster: str = ""
     target: Path | None = None
+    run: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ def with_notebook(options: UpOptions, ui: Ui, action: Callable[[Context], T]) ->
         except BlobDamaged as damaged:
             remove_damaged(context.workspace)
             ui.note(f"{damaged.message}: what is damaged was removed and is made anew")
-    with opened(options, ui) as context:
+    with opened(replace(options, run=""), ui) as context:  # the run as it was named has failed
         return action(context)
 
 
@@ -177,7 +179,7 @@ def opened(options: UpOptions, ui: Ui) -> Iterator[Context]:
         engine = choose_engine("kind" if options.cluster else options.engine, interpreter.language, workspace, ui)
         context = Context(
             options, ui, engine, "", workspace, held, original, notebook, interpreter, start, inputs, store,
-            notes=notes,
+            run=options.run, notes=notes,
         )  # fmt: skip
         yield packaged(context)
 

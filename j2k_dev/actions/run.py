@@ -49,7 +49,7 @@ class Run:
         pipeline = context.pipeline
         if pipeline is None:
             return context
-        context = dataclasses.replace(context, run=context.run or new_run(context))
+        context = dataclasses.replace(context, run=_named(context) if context.run else new_run(context))
         paths = context.workspace.run(context.run)
         inputs = Exchange(context.workspace.exchange).inputs(context.run)
         inputs.parent.mkdir(parents=True, exist_ok=True)
@@ -83,6 +83,12 @@ def _on_engine(context: Context, pipeline: Pipeline, specs: dict[str, StageSpec]
     )  # fmt: skip
     with context.ui.step(f"running {len(pipeline.stages)} stages"):
         return LocalEngine(context.launcher).run(request, progress)
+
+
+def _named(context: Context) -> str:
+    """Begin the run that was asked for by its name, or go on with it."""
+    write_json(context.workspace.run(context.run).root / REQUEST, request_of(context))
+    return context.run
 
 
 def new_run(context: Context) -> str:

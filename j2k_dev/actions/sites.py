@@ -16,7 +16,7 @@ from j2k_dev.sandbox.building.build import builder
 from j2k_dev.sandbox.building.recipes import load_recipes
 from j2k_dev.sandbox.commands import SystemRunner
 from j2k_dev.sandbox.images import provide_images
-from j2k_dev.sandbox.model import Sandbox
+from j2k_dev.sandbox.model import KAFKA_PROXIED_PORT, KAFKA_PROXIED_SERVICE, Sandbox
 from j2k_dev.worker.kafka.settings import KafkaSettings, environment_of
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # The sandbox's broker notices a lost worker as soon as it may.
 _SESSION_SECONDS = 3.0
+# Through the proxy, so that the network can be cut or slowed without deploying anything anew.
+_BROKER_OF_PODS = f"{KAFKA_PROXIED_SERVICE}:{KAFKA_PROXIED_PORT}"
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def sandbox_site(context: Context) -> Site:
         cluster,
         state.kubernetes,
         Registry(state.registry),
-        environment_of(KafkaSettings((state.kafka_in_cluster,), session=_SESSION_SECONDS)),
+        environment_of(KafkaSettings((_BROKER_OF_PODS,), session=_SESSION_SECONDS)),
         tuple(_node_names(Kubectl(cluster, SystemRunner()))),
         KafkaSettings((state.kafka,), session=_SESSION_SECONDS),
     )

@@ -32,7 +32,7 @@ _PODS = "package base replicas memory context target"
 _UP = f"notebook engine split parameters out python trace timeout data verify fresh {_PODS}"
 _RECORD = "notebook parameters python trace timeout data fresh"
 _PLAN = "notebook split form page parameters python trace timeout data fresh"
-_RUN = f"notebook engine split parameters out python timeout data verify fresh {_PODS}"
+_RUN = f"notebook engine split parameters out python timeout data verify fresh {_PODS} as_run"
 _VERIFY = "notebook parameters python timeout data package"
 
 
@@ -120,6 +120,7 @@ def up_options(session: Session, values: dict[str, Any]) -> UpOptions:
         memory=_memory(values.get("memory") or ()),
         cluster=values.get("context") or "",
         target=values.get("target"),
+        run=values.get("as_run") or "",
     )
 
 

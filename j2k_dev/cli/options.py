@@ -109,6 +109,7 @@ OPTIONS: dict[str, tuple[Any, Any]] = {
         Annotated[Path | None, typer.Option("--out", help="Write the plan to this file.", metavar="FILE")],
         None,
     ),
+    "as_run": (Annotated[str, typer.Option("--as-run", hidden=True)], ""),  # for scenarios, which wait for the run
     "follow": (Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")], False),
     "run": (Annotated[str | None, typer.Option("--run", help="This run instead of the latest.", metavar="RUN")], None),
     "beside": (
@@ -198,6 +199,17 @@ OPTIONS |= {
     ),
 }
 
+# The keys'.
+OPTIONS |= {
+    "trust": (
+        Annotated[
+            Path | None,
+            typer.Option(help="Let what this public key signed count here, from now on.", metavar="FILE"),
+        ],
+        None,
+    ),
+}
+
 # The images'.
 OPTIONS |= {
     "package": (
@@ -230,12 +242,38 @@ OPTIONS |= {
     ),
 }
 
+# The scenarios'.
+OPTIONS |= {
+    "every_scenario": (Annotated[bool, typer.Option("--all", help="All that fit what is at hand.")], False),
+    "listed": (Annotated[bool, typer.Option("--list", help="Show what there is, and the latest verdicts.")], False),
+    "new": (
+        Annotated[str | None, typer.Option(help="Write a scenario to change: scenarios/NAME.yaml.", metavar="NAME")],
+        None,
+    ),
+    "chance": (
+        Annotated[int, typer.Option("--random", help="So many faults at points chosen by chance.", min=1, max=20)],
+        0,
+    ),
+    "seed": (
+        Annotated[int | None, typer.Option(help="Choose them as this number did before.", min=0, metavar="N")],
+        None,
+    ),
+    "junit": (
+        Annotated[Path | None, typer.Option(help="Write the verdicts as JUnit XML, too.", metavar="FILE")],
+        None,
+    ),
+}
+
 ARGUMENTS: dict[str, tuple[Any, Any]] = {
     "notebook": (Annotated[Path, typer.Argument(help="The notebook, an .ipynb file.", metavar="NOTEBOOK")], ...),
     "place": (
         Annotated[
             Path | None, typer.Argument(help="The notebook or its folder; else this folder.", metavar="[NOTEBOOK]")
         ],
+        None,
+    ),
+    "names": (
+        Annotated[list[str] | None, typer.Argument(help="Scenarios by name, or files.", metavar="[NAME|FILE]...")],
         None,
     ),
     "stage": (Annotated[str | None, typer.Argument(help="One stage only.", metavar="[STAGE]")], None),

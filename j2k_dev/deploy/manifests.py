@@ -140,7 +140,10 @@ def _container(deployed: Deployed, pod: PodManager) -> Object:
         "resources": _resources(pod.resources),
         "startupProbe": _probe("/healthz", periodSeconds=1, failureThreshold=120),
         "readinessProbe": _probe("/readiness", periodSeconds=2, failureThreshold=2),
-        "livenessProbe": _probe("/healthz", periodSeconds=10, failureThreshold=3, timeoutSeconds=5),
+        # A first process that does not answer says no farewell either.
+        "livenessProbe": _probe(
+            "/healthz", periodSeconds=5, failureThreshold=3, timeoutSeconds=5, terminationGracePeriodSeconds=5
+        ),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

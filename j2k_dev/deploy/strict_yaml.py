@@ -70,8 +70,8 @@ class _Reader:
         before = len(self.problems)
         for written, value in self._map(node, place):
             name = _as_python(written)
-            if name not in fields or _as_written(name) != written:
-                known = ", ".join(map(_as_written, fields))
+            if name not in fields or as_written(name) != written:
+                known = ", ".join(map(as_written, fields))
                 self._tell(value, f"unknown field {_below(place, written)} (there are {known})")
                 continue
             values[name] = self.built(hints[name], value, _below(place, written))
@@ -88,7 +88,7 @@ class _Reader:
         for name, field in fields.items():
             needed = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
             if needed and name not in values:
-                self._tell(node, f"{_below(place, _as_written(name))} is missing")
+                self._tell(node, f"{_below(place, as_written(name))} is missing")
 
     def _map(self, node: yaml.Node, place: str) -> Iterator[tuple[str, yaml.Node]]:
         if not isinstance(node, yaml.MappingNode):
@@ -150,6 +150,7 @@ def _as_python(written: str) -> str:
     return f"{name}_" if name == "class" else name
 
 
-def _as_written(name: str) -> str:
+def as_written(name: str) -> str:
+    """Turn the name of a field into the one that files have for it (``nodeSelector``)."""
     first, *rest = name.rstrip("_").split("_")
     return first + "".join(word.capitalize() for word in rest)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from j2k_dev.report.units import human_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from j2k_dev.model.run import Attempt, RunSummary
 
@@ -70,7 +70,7 @@ def timeline(summary: RunSummary) -> Timeline | None:
     attempts = [attempt for stage in summary.stages for attempt in stage.history]
     if not attempts:
         return None
-    clock = _Clock(attempts)
+    clock = Clock((attempt.started, attempt.ended) for attempt in attempts)
     rows = tuple(
         Row(stage.name, tuple(_bar(attempt, clock) for attempt in stage.history), stage.seconds)
         for stage in summary.stages
@@ -85,17 +85,17 @@ def attempt_text(attempt: Attempt) -> str:
     return f"attempt {attempt.number}: {OUTCOMES[attempt.outcome]}{lasted}{detail}"
 
 
-def _bar(attempt: Attempt, clock: _Clock) -> Bar:
+def _bar(attempt: Attempt, clock: Clock) -> Bar:
     left = min(clock.place(attempt.started), 100 - _THINNEST)
     width = max(clock.place(attempt.ended) - left, _THINNEST)
     return Bar(round(left, 2), round(width, 2), attempt.outcome, attempt_text(attempt))
 
 
-class _Clock:
-    """From seconds since the epoch to per cent of a line on which long pauses take little room."""
+class Clock:
+    """From seconds since the epoch to per cent of a line on which long pauses between ``spans`` take little room."""
 
-    def __init__(self, attempts: Sequence[Attempt]) -> None:
-        self._spans = _busy((attempt.started, attempt.ended) for attempt in attempts)
+    def __init__(self, spans: Iterable[tuple[float, float]]) -> None:
+        self._spans = _busy(spans)
         worked = sum(end - start for start, end in self._spans) or 1.0
         width = 100 / (1 + _PAUSE_WIDTH * (len(self._spans) - 1))
         self._scale = width / worked

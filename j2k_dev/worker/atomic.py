@@ -6,15 +6,22 @@ import contextlib
 import os
 import tempfile
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
-def publish(path: Path, content: bytes) -> None:
-    """Put ``content`` at ``path`` in one step; what was there before stays until then."""
+def publish(path: Path, content: bytes, meanwhile: Callable[[], object] = lambda: None) -> None:
+    """Put ``content`` at ``path`` in one step; what was there before stays until then.
+
+    ``meanwhile`` is called while half of it is written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            write_in_two(file, content, meanwhile)
             file.flush()
             os.fsync(file.fileno())
         Path(name).rename(path)
@@ -22,6 +29,15 @@ def publish(path: Path, content: bytes) -> None:
         with contextlib.suppress(FileNotFoundError):
             Path(name).unlink()
     sync_folder(path.parent)
+
+
+def write_in_two(file: IO[bytes], content: bytes, meanwhile: Callable[[], object]) -> None:
+    """Write the first half, let something happen, and write the second one."""
+    view, half = memoryview(content), len(content) // 2
+    file.write(view[:half])
+    file.flush()
+    meanwhile()
+    file.write(view[half:])
 
 
 def sync_folder(folder: Path) -> None:

@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from j2k_dev.worker.processes import is_stopped
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,19 +20,22 @@ if TYPE_CHECKING:
     from j2k_dev.worker.processes import ChildSignals
 
 BEAT_SECONDS = 1.0
+# A process that somebody stopped (SIGSTOP) for so long will not go on by itself; a debugger's user may be quicker.
+STOPPED_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Published:
-    """The result is on the exchange: this attempt's, or an earlier one's that came first."""
+    """The result is on the exchange: this attempt's, or that of the ``attempt`` that came first."""
 
     outcome: str
     how: str
+    attempt: int
 
 
 @dataclass(frozen=True)
 class Lost:
-    """The process ended without a result."""
+    """The process ended without a result, or was ended; ``how`` is empty where only its end tells."""
 
     how: str
 
@@ -72,6 +77,7 @@ class Watch:
     beat: Callable[[], bool]
     report: Callable[[str, dict[str, Any]], None]
     timeout: float | None = None
+    _stopped_since: float | None = None
     _cell: int | None = None
     _cell_ends: float = field(default=float("inf"))
     _beat_due: float = field(default_factory=lambda: time.monotonic() + BEAT_SECONDS)
@@ -111,12 +117,22 @@ class Watch:
             return None
         self._beat_due = time.monotonic() + BEAT_SECONDS
         self.control.send({"beat": True})
+        if self._is_stopped():
+            return Lost(f"stopped (SIGSTOP) for {STOPPED_SECONDS:g} s, and ended therefore")
         return None if self.beat() else Abandoned("the message was given to another worker")
+
+    def _is_stopped(self) -> bool:
+        """Tell whether the process has been stopped for so long that nobody will let it go on."""
+        if not is_stopped(self.child.process):
+            self._stopped_since = None
+        elif self._stopped_since is None:
+            self._stopped_since = time.monotonic()
+        return self._stopped_since is not None and time.monotonic() - self._stopped_since > STOPPED_SECONDS
 
     def _listen(self) -> Outcome | None:
         for line in self.child.lines():
             if "published" in line:
-                return Published(line["published"]["outcome"], line["published"]["how"])
+                return Published(**line["published"])
             if "failed" in line:
                 return Broken(**line["failed"])
             if "progress" in line:

@@ -23,6 +23,7 @@ from j2k_dev.model.run import Message, StageResult
 from j2k_dev.worker import processes
 from j2k_dev.worker.channel import Channel, Line
 from j2k_dev.worker.exchange import DiskFull, Exchange
+from j2k_dev.worker.holds import hold
 
 Progress = Callable[[str, dict[str, Any]], None]
 Execute = Callable[[Message, Progress], StageResult]
@@ -108,8 +109,10 @@ def _work(program: StageProgram, channel: Channel) -> int:
         channel.send({"ready": True})
         line = channel.wait_for_line()
         if line is not None:
-            result = _execute(execute, from_plain(Message, line["message"]), channel)
-            published = Exchange(Path(program.exchange)).publish(result)
+            message, exchange = from_plain(Message, line["message"]), Exchange(Path(program.exchange))
+            progress = _progress(message, exchange, channel)
+            result = _execute(execute, message, progress)
+            published = exchange.publish(result, lambda: progress("writing-result", {}))
             channel.send({"published": _summary(published)})
     except BaseException as error:  # noqa: BLE001 - whatever it is, the parent has to hear of it before this process ends
         channel.send({"failed": _failure(error)})
@@ -117,13 +120,23 @@ def _work(program: StageProgram, channel: Channel) -> int:
     return 0
 
 
-def _execute(execute: Execute, message: Message, channel: Channel) -> StageResult:
-    own = os.getpid()
+def _progress(message: Message, exchange: Exchange, channel: Channel) -> Progress:
+    """Give what a stage tells its progress with; a run that is held somewhere waits there."""
+    own, holds = os.getpid(), exchange.holds(message.run)
+
+    def send(event: str, detail: dict[str, Any]) -> None:
+        channel.send({"progress": event, "detail": detail})
 
     def progress(event: str, detail: dict[str, Any]) -> None:
         if os.getpid() == own:
-            channel.send({"progress": event, "detail": detail})
+            send(event, detail)
+            hold(holds, message.stage, event, detail, send)
 
+    return progress
+
+
+def _execute(execute: Execute, message: Message, progress: Progress) -> StageResult:
+    own = os.getpid()
     result = execute(message, progress)
     if os.getpid() != own:
         os._exit(0)  # a cell forked, and its copy of this process came back here

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 from j2k_dev.model.codec import CodecError, from_plain, to_plain
 from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.model.run import StageResult
+from j2k_dev.worker.atomic import write_in_two
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _TEMPORARY = ".j2k-tmp"
@@ -67,14 +68,21 @@ class Exchange:
         """Say where the event histories of a run are."""
         return self._root / "runs" / run / "events"
 
+    def holds(self, run: str) -> Path:
+        """Say where there is a file for each point at which workers of a run are to wait (``worker.holds``)."""
+        return self._root / "runs" / run / "holds"
+
     def inputs(self, run: str) -> Path:
         """Say where it is written what the working directory holds before a run's first stage."""
         return self._root / "runs" / run / "inputs.json"
 
-    def publish(self, result: StageResult) -> StageResult:
-        """Publish a result unless the stage has one; return the one that counts, the first."""
+    def publish(self, result: StageResult, meanwhile: Callable[[], object] = lambda: None) -> StageResult:
+        """Publish a result unless the stage has one; return the one that counts, the first.
+
+        ``meanwhile`` is called while half of it is written.
+        """
         target = self.folder(result.run, result.stage) / "result.json"
-        if place_first(target, dumps(to_plain(result)).encode(), durable=True):
+        if place_first(target, dumps(to_plain(result)).encode(), meanwhile, durable=True):
             return result
         published = self.read(result.run, result.stage)
         assert published is not None  # placing fails only where one is
@@ -143,7 +151,9 @@ def _claim(path: Path) -> Claim:
         return Claim("", "", 0.0)
 
 
-def place_first(target: Path, content: bytes, *, durable: bool = False) -> bool:
+def place_first(
+    target: Path, content: bytes, meanwhile: Callable[[], object] = lambda: None, *, durable: bool = False
+) -> bool:
     """Put a complete file at ``target`` unless one is there; return whether it is ours.
 
     ``durable`` waits until file and folder are on the disk. Raises DiskFull, leaving no temporary file.
@@ -154,7 +164,7 @@ def place_first(target: Path, content: bytes, *, durable: bool = False) -> bool:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.parent / f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}{_TEMPORARY}"
         try:
-            _write(temporary, content, durable=durable)
+            _write(temporary, content, meanwhile, durable=durable)
             placed = _link(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
@@ -163,9 +173,9 @@ def place_first(target: Path, content: bytes, *, durable: bool = False) -> bool:
         return placed
 
 
-def _write(path: Path, content: bytes, *, durable: bool) -> None:
+def _write(path: Path, content: bytes, meanwhile: Callable[[], object], *, durable: bool) -> None:
     with path.open("xb") as file:
-        file.write(content)
+        write_in_two(file, content, meanwhile)
         if durable:
             file.flush()
             os.fsync(file.fileno())

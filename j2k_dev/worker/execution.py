@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from j2k_dev.model.recording import CellError
 from j2k_dev.model.run import CellOutput, Message, StageResult
 from j2k_dev.worker.files import FileManifest, manifest_to_json, scan
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from j2k_dev.model.recording import CellError
     from j2k_dev.worker.blobs import BlobStore
     from j2k_dev.worker.outputs import Collector, Output
     from j2k_dev.worker.spec import CellSource
@@ -50,7 +50,11 @@ def run_cells(
     done: list[CellOutput] = []
     error = None
     for cell in cells:
-        progress("cell-started", {"cell": cell.index})
+        try:
+            progress("cell-started", {"cell": cell.index})
+        except KeyboardInterrupt:  # between two cells: it is the next one's, as in Jupyter
+            error = CellError(cell.index, "KeyboardInterrupt", "", ("KeyboardInterrupt",))
+            break
         run = runner.run(cell.source, cell.index, cell.id)
         done.append(CellOutput(cell.index, run.execution_count, run.outputs, run.wall_seconds))
         progress("cell-finished", {"cell": cell.index, "seconds": run.wall_seconds})

@@ -45,6 +45,7 @@ def _execute(spec: StageSpec, message: Message, progress: Progress) -> StageResu
             progress("restored", {"seconds": restored - started})
             cells, error = run_cells(kernel, spec.cells, progress)
             done, peak = time.perf_counter(), kernel.peak_bytes()
+            progress("ran", {"seconds": done - restored})
             kernel.settle()
         result = result_of(message, kernel.collector, cells, done - started, error)
         return replace(

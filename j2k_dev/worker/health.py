@@ -29,9 +29,14 @@ class Health:
         self.heard = time.monotonic()
 
     @property
+    def silent_seconds(self) -> float:
+        """Say how long ago the worker's loop was heard of."""
+        return time.monotonic() - self.heard
+
+    @property
     def alive(self) -> bool:
         """Say whether the worker's loop was heard of lately."""
-        return time.monotonic() - self.heard < SILENCE_SECONDS
+        return self.silent_seconds < SILENCE_SECONDS
 
     def metrics(self) -> str:
         """Write everything in Prometheus's text format."""
@@ -42,7 +47,7 @@ class Health:
         ]
         gauges = [
             f"# TYPE j2k_worker_{name} gauge\nj2k_worker_{name}{label} {value:g}\n"
-            for name, value in (("ready", self.ready), ("silent_seconds", time.monotonic() - self.heard))
+            for name, value in (("ready", self.ready), ("silent_seconds", self.silent_seconds))
         ]
         return "".join([*counters, *gauges])
 

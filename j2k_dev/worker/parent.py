@@ -22,6 +22,7 @@ from j2k_dev.worker.attempt import BEAT_SECONDS, Blocked, Broken, Lost, Outcome,
 from j2k_dev.worker.bus import Bus, Delivery, LeaseLost, TopicNames
 from j2k_dev.worker.child import Child, StageProgram, outcome_of
 from j2k_dev.worker.exchange import Exchange
+from j2k_dev.worker.holds import hold
 from j2k_dev.worker.sqlite_bus import LEASE_SECONDS, SqliteBus
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 DONE = 0
 STOPPED = 3
 STUCK = 4
+
+# Where a worker itself can be held: before the cells' process has the message, between publishing and committing, and
+# before the next message. All other points are the cells' process's.
+_OWN_POINTS = {"taken", "ended", "forwarded"}
 
 
 @dataclass(frozen=True)
@@ -160,8 +165,8 @@ class Worker:
         report = self._reporter(message.run, message.attempt)
         child = self._child or self._prepare()
         kills = memory.kills()
+        report("taken", {"process": os.getpid()})
         child.start(message)
-        report("taken", {})
         report("started", {"process": child.process})
         self._control.send({"ready": True})
         beat = functools.partial(self._bus.beat, delivery)
@@ -183,11 +188,13 @@ class Worker:
         if not isinstance(outcome, Lost):
             return outcome
         done = self._exchange.read(message.run, message.stage)
-        return Lost(how) if done is None else Published(outcome_of(done), done.failure or "")
+        return (
+            Lost(outcome.how or how) if done is None else Published(outcome_of(done), done.failure or "", done.attempt)
+        )
 
     def _conclude(self, delivery: Delivery, message: Message, outcome: Outcome, report: Report) -> int:
         if isinstance(outcome, Published):
-            report("ended", {"outcome": outcome.outcome, "how": outcome.how})
+            report("ended", {"outcome": outcome.outcome, "how": outcome.how, "published": outcome.attempt})
             return self._forward_published(delivery, report)
         if isinstance(outcome, Lost):
             report("ended", {"outcome": "lost", "how": outcome.how})
@@ -264,10 +271,15 @@ class Worker:
         return STUCK
 
     def _reporter(self, run: str, attempt: int) -> Report:
-        def report(event: str, detail: dict[str, Any]) -> None:
+        def say(event: str, detail: dict[str, Any]) -> None:
             happened = events.now(self._name, run, self._spec.stage, attempt, event, detail)
             self._history(run).append(happened)
             self._tell(happened)
+
+        def report(event: str, detail: dict[str, Any]) -> None:
+            say(event, detail)
+            if event in _OWN_POINTS:
+                hold(self._exchange.holds(run), self._spec.stage, event, {}, say)
 
         return report
 

@@ -47,6 +47,8 @@ OWN = (STAGE, *TOPICS, ATTEMPTS, TIMEOUT, "POD_NAME", "HOSTNAME")
 _PROGRAM = "j2k_dev.worker.stage"
 # What attempts made by pods are counted under: they go on counting whichever pod makes them.
 _SESSION = "pods"
+# A worker whose loop is silent for so long is killed; Kubernetes would look longer, and then wait for its farewell.
+SILENCE_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def main(arguments: Sequence[str]) -> int:
     controlled.close()
     asking.close()
     signal.signal(signal.SIGTERM, lambda _number, _frame: os.kill(worker, signal.SIGTERM))
-    _serve_the_worker(spec, settings, control, answering)
+    _serve_the_worker(spec, settings, worker, control, answering)
     return _status_for_the_shell(os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]))
 
 
@@ -170,13 +172,16 @@ def _worker_spec(spec: PodSpec) -> WorkerSpec:
     )
 
 
-def _serve_the_worker(spec: PodSpec, settings: KafkaSettings, control: Channel, questions: Channel) -> None:
+def _serve_the_worker(
+    spec: PodSpec, settings: KafkaSettings, worker: int, control: Channel, questions: Channel
+) -> None:
     """Answer probes and questions until the worker has ended."""
     from j2k_dev.worker.kafka.bus import KafkaBus  # noqa: PLC0415 - after the fork: it may start threads
 
     health = Health(spec.name)
     serve(health, HEALTH_PORT)
     threading.Thread(target=_listen, args=(control, health), daemon=True).start()
+    threading.Thread(target=_kill_when_silent, args=(worker, health), daemon=True).start()
     bus = KafkaBus(settings)
     while (question := questions.wait_for_line()) is not None:
         answered = answer(bus, question)
@@ -192,6 +197,14 @@ def _listen(control: Channel, health: Health) -> None:
         for line in control.receive():
             health.beat()
             health.ready = health.ready or "ready" in line
+
+
+def _kill_when_silent(worker: int, health: Health) -> None:
+    """Kill a worker that hangs: the container ends with it, is started again, and its message delivered again."""
+    while health.silent_seconds < SILENCE_SECONDS:
+        threading.Event().wait(max(SILENCE_SECONDS - health.silent_seconds, 0.1))
+    processes.log(f"the worker was silent for {SILENCE_SECONDS:g} s and is killed\n")
+    os.kill(worker, signal.SIGKILL)
 
 
 def _count(health: Health, question: dict[str, Any], answered: dict[str, Any]) -> None:

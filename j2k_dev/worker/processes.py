@@ -41,6 +41,14 @@ def is_over(child: int) -> bool:
         return True
 
 
+def is_stopped(process: int) -> bool:
+    """Say whether a process is stopped by a signal, as far as the system tells (Linux)."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False
+
+
 def end_family(child: int) -> str:
     """Kill a child with its process group, collect it, and say how it had ended."""
     # Until the child is collected, nobody else can get its number: the signal reaches no stranger.

@@ -27,7 +27,7 @@ from j2k_dev.worker.state.deep import with_deep_stack, with_room
 from j2k_dev.worker.state.pickler import StatePickler, StateUnpickler, notebook_namespace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from IPython.core.interactiveshell import InteractiveShell
@@ -93,17 +93,19 @@ def take(
     folder: Path,
     files: Mapping[str, Any],
     leave_out: Iterable[str] = (),
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Snapshot:
     """Write down the live state and publish it; raise CannotHandOver for the first thing that can't travel.
 
     What was shown (``Out``, ``_3``) and can't travel is replaced by something that says so when it is used.
+    ``meanwhile`` is called while half of it is written.
     """
     try:
-        return _take_somehow(shell, carriers, store, folder, files, leave_out)
+        return _take_somehow(shell, carriers, store, folder, files, leave_out, meanwhile)
     except CannotHandOver as error:
         if error.name != OUTPUTS:
             raise
-    return _take_somehow(shell, guarded_outputs(carriers, pickles), store, folder, files, leave_out)
+    return _take_somehow(shell, guarded_outputs(carriers, pickles), store, folder, files, leave_out, meanwhile)
 
 
 def _take_somehow(shell: InteractiveShell, carriers: Sequence[Carrier], store: BlobStore, *rest: Any) -> Snapshot:
@@ -123,6 +125,7 @@ def _take(
     folder: Path,
     files: Mapping[str, Any],
     leave_out: Iterable[str],
+    meanwhile: Callable[[], object],
 ) -> Snapshot:
     live = variables(shell)
     for name in leave_out:
@@ -133,7 +136,7 @@ def _take(
         writer.record(f"variable {name}", live[name])
     after = writer.hidden("after", shell, carriers)
     blobs = [[blob.sha256, blob.bytes, list(blob.stamp)] for blob in writer.blobs]
-    return writer.publish(folder, Header(before, records, after, list(live), blobs, dict(files)))
+    return writer.publish(folder, Header(before, records, after, list(live), blobs, dict(files)), meanwhile)
 
 
 def pickles(value: Any) -> bool:
@@ -226,11 +229,11 @@ class _Writer:
                 names.append(carrier.name)
         return names
 
-    def publish(self, folder: Path, header: Header) -> Snapshot:
+    def publish(self, folder: Path, header: Header, meanwhile: Callable[[], object]) -> Snapshot:
         described = dumps(asdict(header)).encode()
         content = MAGIC + _LENGTH.pack(len(described)) + described + self._stream.getvalue()
         sha256 = hashlib.sha256(content).hexdigest()
-        publish(folder / sha256, content)
+        publish(folder / sha256, content, meanwhile)
         return Snapshot(sha256, len(content) + sum({blob.sha256: blob.bytes for blob in self.blobs}.values()))
 
 

@@ -95,9 +95,10 @@ class _Execution:
             reset_peak()
             cells, raised = run_cells(self._shell, self._spec.cells_with(message.parameters), progress)
             done = time.perf_counter()
+            progress("ran", {"seconds": done - restored})
             result = result_of(message, self._shell.collector, cells, done - started, raised)
             result = replace(result, restore_seconds=restored - started, peak_bytes=peak_bytes())
-            return self._published(result, done)
+            return self._published(result, done, progress)
 
     def _restore(self, message: Message) -> None:
         if message.snapshot is None:
@@ -115,23 +116,25 @@ class _Execution:
         os.chdir(self._spec.work)
         self._files = files
 
-    def _published(self, result: StageResult, since: float) -> StageResult:
+    def _published(self, result: StageResult, since: float, progress: Progress) -> StageResult:
         """Publish files and, for a next stage, the state; a state that can't travel is a refusal, not a result."""
         try:
             result = replace(result, files=stored_files(Path(self._spec.work), self._files, self._store))
             if result.error is None and not self._spec.last:
-                result = self._with_snapshot(result)
+                result = self._with_snapshot(result, lambda: progress("writing-snapshot", {}))
         except (CannotHandOver, Refused) as error:
             return replace(result, failure=str(error), refused=True)
         written = self._store.written_bytes
         return replace(result, publish_seconds=time.perf_counter() - since, written_bytes=written)
 
-    def _with_snapshot(self, result: StageResult) -> StageResult:
+    def _with_snapshot(self, result: StageResult, meanwhile: Callable[[], object]) -> StageResult:
         for obstacle in alive(self._shell):
             raise CannotHandOver("what still runs", obstacle)
         pruned = self._spec.stage.pruned
         files = {"manifest": result.files}
-        snapshot = self._shell.within(take, self._shell.ip, self._hidden, self._store, self._snapshots, files, pruned)
+        snapshot = self._shell.within(
+            take, self._shell.ip, self._hidden, self._store, self._snapshots, files, pruned, meanwhile
+        )
         return replace(result, snapshot=snapshot.sha256, snapshot_bytes=snapshot.bytes)
 
     def _refused(self, message: Message, started: float, reason: str) -> StageResult:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PRELOAD = ("IPython", "ipykernel.zmqshell")
-SILENCE_SECONDS = 60.0
+SILENCE_SECONDS = 20.0
 STOP_SECONDS = 2.0
 # A worker that keeps dying without even taking a message (its attempts are counted elsewhere) will go on doing so.
 MOST_REPLACEMENTS = 10

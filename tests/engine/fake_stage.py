@@ -100,5 +100,5 @@ def _gated(owner: type, name: str, gate_name: Callable[..., str]) -> None:
 
 
 _gated(Exchange, "claim", lambda _self, _run, stage, *_: f"claim-{stage}")
-_gated(Exchange, "publish", lambda _self, result: f"publish-{result.stage}")
+_gated(Exchange, "publish", lambda _self, result, *_: f"publish-{result.stage}")
 _gated(SqliteBus, "forward", lambda _self, delivery, _following: f"forward-{delivery.message.stage}")

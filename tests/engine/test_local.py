@@ -45,7 +45,11 @@ def test_parameters_reach_every_stage(lab: Lab) -> None:
 def test_events_are_told_as_they_happen_and_kept(lab: Lab) -> None:
     lab.run()
     of_stage_2 = [event.event for event in lab.told if event.stage == "stage-2" and event.event != "ready"]
-    expected = ["taken", "started", "restored"] + ["cell-started", "cell-finished"] * 2 + ["ended", "forwarded"]
+    expected = (
+        ["taken", "started", "restored"]
+        + ["cell-started", "cell-finished"] * 2
+        + ["writing-result", "ended", "forwarded"]
+    )
     assert of_stage_2 == expected
     (attempt,) = attempts(lab.places.exchange, "run-1", "stage-2")
     assert (attempt.number, attempt.outcome) == (1, "published")

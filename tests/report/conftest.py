@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+import shutil
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -16,6 +17,10 @@ from matplotlib.figure import Figure
 from j2k_dev.model.pipeline import Crossing, Edge, Pipeline, Stage
 from j2k_dev.model.recording import CellError, CellRecord, Interpreter, Recording
 from j2k_dev.model.run import Attempt, CellDifference, RunSummary, StageSummary
+from tests.report.chromium import Chromium
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 START = 1_741_000_000.0
 BREAKOUT = "</script><script>alert(1)</script></style></textarea></title><img src=x onerror=alert(2)>"
@@ -236,3 +241,13 @@ def failed(sample: Sample) -> Sample:
     cells[11] = code(f"never = 'reached'  # {BREAKOUT}", None)
     notebook = {**sample.notebook, "cells": cells}
     return replace(sample.with_summary(verdict="failed", error=raised, unstable=()), notebook=notebook)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        pytest.skip("NO BROWSER, SO THE REPORT WAS NOT LOOKED AT: apt-get install chromium")
+    with Chromium(program, tmp_path_factory.mktemp("browser")) as chromium:
+        yield chromium

@@ -165,7 +165,7 @@ def test_a_full_disk_is_said_to_be_full_and_nothing_half_written_stays(exchange:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full to write to")
 def test_no_space_is_a_full_disk(exchange: Exchange, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write_to_full_device(path: Path, content: bytes, *, durable: bool) -> None:
+    def write_to_full_device(path: Path, content: bytes, _meanwhile: object, *, durable: bool) -> None:
         path.symlink_to("/dev/full")
         path.write_bytes(content)
 

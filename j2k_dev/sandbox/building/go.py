@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from j2k_dev.sandbox.building.making import Making
     from j2k_dev.sandbox.building.recipes import GoPrograms
 
-_ENVIRONMENT = {"CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false"}
+# Go's compiler takes a tenth longer where it is told to be sparing with memory, which is its usual way.
+_ENVIRONMENT = {
+    "CGO_ENABLED": "0",
+    "GOGC": "400",
+    "GOWORK": "off",
+    "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false",
+}
 
 
 def make_go_programs(artefact: GoPrograms, making: Making) -> None:

@@ -1,0 +1,239 @@
+"""Scenarios: have the pipeline verified, break it on purpose, judge what came of it, and keep the verdict as evidence.
+
+The runs are made by j2k itself in processes of their own, as a user would call it: what is proven is what users get.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from j2k_dev.actions.run import PIPELINE, run_name
+from j2k_dev.actions.scenario_evidence import Verified, entry_of
+from j2k_dev.actions.scenario_ground import ground_of, history_of, log_tails, steady
+from j2k_dev.engine.locks import lock, refuse_while_runs_go_on
+from j2k_dev.engine.workspace import Workspace, open_workspace, read_json, write_text
+from j2k_dev.evidence import keys, record
+from j2k_dev.model.codec import from_plain, to_plain
+from j2k_dev.model.errors import BadInput, Different, J2kError, MachineryFailed, NotebookRaised, Refused
+from j2k_dev.model.pipeline import Pipeline
+from j2k_dev.model.scenario import NotRun, ScenarioResult
+from j2k_dev.report.units import plural
+from j2k_dev.scenario.catalogue import Named, catalogue, find, stage_of
+from j2k_dev.scenario.chance import by_chance, smaller, to_yaml
+from j2k_dev.scenario.conduct import Conductor
+from j2k_dev.scenario.faults.table import engines_of
+from j2k_dev.scenario.subject import Subject, call
+from j2k_dev.scenario.verdict import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from j2k_dev.actions.scenario_ground import Site
+    from j2k_dev.actions.ui import Ui
+    from j2k_dev.report.scenario_board import Board
+    from j2k_dev.scenario.model import Scenario
+    from j2k_dev.scenario.subject import Ended
+
+FOLDER = "scenarios"
+_ERRORS: Mapping[int, type[J2kError]] = {
+    error.exit_code: error for error in (NotebookRaised, BadInput, Different, Refused, MachineryFailed)
+}
+
+
+@dataclass(frozen=True)
+class ScenarioOptions:
+    """What the command line was asked for: ``names`` or files of scenarios, or ``every`` one that fits.
+
+    ``arguments`` are options of ``j2k up``, as they are typed. ``chance`` is how many faults ``seed`` is to choose.
+    """
+
+    notebook: Path
+    names: tuple[str, ...] = ()
+    every: bool = False
+    workspace: Path | None = None
+    arguments: tuple[str, ...] = ()
+    chance: int = 0
+    seed: int = 0
+
+
+def scenarios(
+    options: ScenarioOptions, ui: Ui, show: Callable[[Sequence[str]], AbstractContextManager[Board]]
+) -> tuple[tuple[ScenarioResult, ...], tuple[NotRun, ...]]:
+    """Run scenarios one after the other, and return their results, and those that do not fit what is at hand.
+
+    ``show`` gives what shows them while they run.
+    """
+    beside = options.notebook.absolute().parent
+    chosen = catalogue(beside) if options.every else tuple(find(name, beside) for name in options.names)
+    workspace = open_workspace(options.notebook, options.workspace)
+    own = Workspace(workspace.root / FOLDER)
+    own.root.mkdir(exist_ok=True)
+    key = keys.signing_key(note=ui.note)  # before anything is done that would have to be signed
+    with lock(own, wait=False):
+        refuse_while_runs_go_on(workspace)
+        verified = verify(options, workspace)
+        if options.chance:
+            chance = by_chance(options.seed, options.chance, verified.stages, verified.engine)
+            chosen = (_kept(f"random-{options.seed}", chance, workspace),)
+        fitting, unfit = _sorted_out(chosen, verified, workspace, every=options.every)
+        with show([named.name for named in fitting]) as board:
+
+            def try_(named: Named) -> ScenarioResult:
+                board.begins(named.name)
+                result = _one(named, options, workspace, verified, board.does)
+                entry = entry_of(result, named, options.notebook, workspace, verified)
+                record.add(workspace.root, entry, key, ui.note)
+                board.ended(result)
+                return result
+
+            results = [try_(named) for named in fitting]
+            if options.chance and results[0].verdict == "broken":
+                results += _smallest(fitting[0], workspace, try_)
+            for left_out in unfit:
+                board.left_out(left_out)
+    return tuple(results), unfit
+
+
+def _kept(name: str, scenario: Scenario, workspace: Workspace) -> Named:
+    """Write a scenario that was chosen by chance into the workspace, where it can be run again."""
+    file = workspace.root / FOLDER / f"{name}.yaml"
+    write_text(file, to_yaml(scenario))
+    return find(str(file), workspace.root)
+
+
+def _smallest(named: Named, workspace: Workspace, try_: Callable[[Named], ScenarioResult]) -> Iterator[ScenarioResult]:
+    """Leave out one fault after the other, as long as what is left is broken still."""
+    tries = 0
+    again = True
+    while again:
+        again = False
+        for scenario in smaller(named.scenario):
+            tries += 1
+            less = _kept(f"{named.name.partition('-less-')[0]}-less-{tries}", scenario, workspace)
+            result = try_(less)
+            yield result
+            if result.verdict == "broken":
+                named, again = less, True
+                break
+
+
+def verify(options: ScenarioOptions, workspace: Workspace) -> Verified:
+    """Have the pipeline up and equal to the notebook; raise what ``j2k up`` ended with where it is not."""
+    ended = call(("up", *_common(options), "--json"), workspace.root / FOLDER / "up.log", shown=True)
+    if ended.outcome != "equal":
+        raise _not_verified(ended)
+    run = str(ended.told["run"])
+    pipeline = from_plain(Pipeline, read_json(workspace.run(run).root / PIPELINE))
+    return Verified(run, str(ended.told["engine"]), str(ended.told["recording"]), pipeline)
+
+
+def _not_verified(ended: Ended) -> J2kError:
+    told = f"the pipeline has to be equal to the notebook before it is broken: {ended.message or ended.outcome}"
+    return _ERRORS.get(ended.code, Different)(told, "j2k up NOTEBOOK  shows it")
+
+
+def _common(options: ScenarioOptions) -> tuple[str, ...]:
+    workspace = ("--workspace", str(options.workspace)) if options.workspace else ()
+    return (str(options.notebook), *workspace, *options.arguments)
+
+
+# --- which of them ----------------------------------------------------------------------------------------------------
+
+
+def _sorted_out(
+    chosen: tuple[Named, ...], verified: Verified, workspace: Workspace, *, every: bool
+) -> tuple[list[Named], tuple[NotRun, ...]]:
+    """Leave out what does not fit; refuse it, where it was asked for by name."""
+    fitting, unfit = [], []
+    for named in chosen:
+        why = _unfit(named, verified, workspace)
+        if not why:
+            fitting.append(named)
+        elif every:
+            unfit.append(NotRun(named.name, named.scenario.title, why))
+        else:
+            raise BadInput(f"{named.name}: {why}", "j2k scenario --list shows what each one needs")
+    # What shakes the least comes first, and those that need more workers together.
+    fitting.sort(key=lambda named: (named.scenario.nodes, named.scenario.replicas, named.name))
+    return fitting, tuple(unfit)
+
+
+def _unfit(named: Named, verified: Verified, workspace: Workspace) -> str:
+    scenario = named.scenario
+    for strike in scenario.method:
+        can = [engine for engine in engines_of(strike.fault) if engine in scenario.engines]
+        if verified.engine not in can:
+            return f"{strike.fault} is nothing for the engine {verified.engine} (--engine {' or '.join(can)})"
+    for stage in {scenario.stage, *(strike.stage for strike in scenario.method if strike.stage)}:
+        stage_of(stage, verified.stages)
+    nodes = ground_nodes(workspace) if verified.engine == "kind" else 1
+    if nodes < scenario.nodes:
+        return f"needs {scenario.nodes} nodes, and there is {nodes} (j2k sandbox down; j2k sandbox up --nodes 3)"
+    return ""
+
+
+def ground_nodes(workspace: Workspace) -> int:
+    """Count the nodes of the workspace's sandbox."""
+    from j2k_dev.sandbox.model import Sandbox  # noqa: PLC0415 - only where there is one
+    from j2k_dev.sandbox.state import read_state  # noqa: PLC0415 - see above
+
+    state = read_state(Sandbox(workspace.root))
+    return state.nodes if state else 1
+
+
+# --- one of them ------------------------------------------------------------------------------------------------------
+
+
+def _one(
+    named: Named, options: ScenarioOptions, workspace: Workspace, verified: Verified, tell: Callable[[str], None]
+) -> ScenarioResult:
+    run, stage = run_name(named.name), stage_of(named.scenario.stage, verified.stages)
+    scenario = _with_stages(named.scenario, stage, verified)
+    log = workspace.root / FOLDER / f"{run}.log"
+    asked = ("run", *_common(options), "--engine", verified.engine, "--fresh", "--as-run", run, "--json")
+    with ground_of(workspace, verified, run, Subject(asked, log)) as site:
+        with _prepared(site, scenario.replicas, tell):
+            if unsteady := steady(site, scenario.steady, seconds=0.0):
+                raise MachineryFailed(f"before the fault: {unsteady}", "j2k doctor, j2k sandbox up")
+            seen = Conductor(scenario, site.ground, site.subject, stage, tell).conduct()
+            for rollback in scenario.rollback:
+                site.roll_back(rollback, stage)
+        tell("waiting until everything is as before")
+        unsteady = steady(site, scenario.steady)
+        histories = history_of(site, seen, workspace)
+        judged = judge(scenario.expect, seen, histories, unsteady)
+    events = sorted((event for history in histories for event in history.events), key=lambda event: event.time)
+    return ScenarioResult(
+        named.name, scenario.title, scenario.shows, verified.engine, options.notebook.name, run, judged.verdict,
+        judged.why, seen.started, seen.finished - seen.started, judged.recovery, seen.struck, judged.checks,
+        judged.stages, judged.violations, tuple(map(to_plain, events)),
+        log_tails(workspace, run, log), float(scenario.expect.recovery_seconds),
+    )  # fmt: skip
+
+
+def _with_stages(scenario: Scenario, stage: str, verified: Verified) -> Scenario:
+    """Name the stage of each strike."""
+    method = (replace(strike, stage=stage_of(strike.stage or stage, verified.stages)) for strike in scenario.method)
+    return replace(scenario, method=tuple(method))
+
+
+@contextlib.contextmanager
+def _prepared(site: Site, replicas: int, tell: Callable[[str], None]) -> Iterator[None]:
+    """Have as many workers of each stage as a scenario needs, none of them worn, and afterwards as many as before."""
+    if worn := site.renew():
+        tell(f"replacing {plural(len(worn), 'pod')} that earlier faults have worn")
+        steady(site, ("pods",))
+    usual = site.replicas()
+    fewer = {name: count for name, count in usual.items() if count < replicas}
+    if fewer:
+        tell(f"bringing up {replicas} workers for each stage")
+        site.scale(dict.fromkeys(fewer, replicas))
+    try:
+        yield
+    finally:
+        if fewer:
+            site.scale(fewer)

@@ -1,0 +1,1 @@
+"""The faults: each one strikes, is undone, and proves that it happened."""

@@ -1,0 +1,154 @@
+"""The broker's container killed, paused, restarted; the network to it cut or slowed by the proxy in between."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from docker.errors import DockerException
+
+from j2k_dev.model.errors import MachineryFailed
+from j2k_dev.sandbox.kafka import wait_for_broker
+from j2k_dev.sandbox.proxy import HOST, PODS
+from j2k_dev.scenario.ground import Proof
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container as DockerContainer
+
+    from j2k_dev.scenario.ground import Ground, Moment
+    from j2k_dev.scenario.model import Strike
+
+_ANSWER_SECONDS = 10.0
+_QUESTION_MILLISECONDS = 2000
+_LATENCY_MILLISECONDS = 400
+_KILOBYTES_PER_SECOND = 40
+_TOXICS: dict[str, dict[str, int]] = {
+    "latency": {"latency": _LATENCY_MILLISECONDS, "jitter": 100},
+    "bandwidth": {"rate": _KILOBYTES_PER_SECOND},
+}
+
+
+@dataclass
+class BrokerDown:
+    """Kills, pauses or restarts the broker; killed or paused, it is away until it is undone."""
+
+    ground: Ground
+    moment: Moment
+    strike_: Strike
+    before: dict[str, str] = field(default_factory=dict)
+    during: dict[str, str] = field(default_factory=dict)
+
+    def strike(self) -> None:
+        """Do it."""
+        container = self._container()
+        self.before = _state(container)
+        if self.strike_.fault == "pause-broker":
+            container.pause()
+        else:
+            container.kill()
+        container.reload()
+        self.during = _state(container)
+        if self.strike_.fault == "restart-broker":
+            container.start()
+
+    def undo(self) -> None:
+        """Have the broker again, and wait until it commits transactions."""
+        container = self._container()
+        if container.status == "paused":
+            container.unpause()
+        elif container.status != "running":
+            container.start()
+        wait_for_broker(container, self.ground.on_cluster.state.kafka, threading.Event())
+
+    def proof(self) -> Proof:
+        """Say how the container was, and how it is."""
+        after = _state(self._container())
+        if self.strike_.fault == "pause-broker":
+            return Proof(self.during.get("status") == "paused", f"the broker was {self.during.get('status')}",
+                         self.before, self.during)  # fmt: skip
+        ended = self.during.get("status") == "exited"
+        told = f"the broker {self.during.get('status')} with {self.during.get('exit code')}, and began anew"
+        return Proof(ended and after["began"] != self.before["began"], told, self.before, after)
+
+    def _container(self) -> DockerContainer:
+        cluster = self.ground.on_cluster
+        try:
+            return cluster.client.containers.get(cluster.sandbox.container("kafka"))
+        except DockerException as error:
+            raise MachineryFailed(f"the broker's container can't be reached: {error}", "j2k sandbox up") from error
+
+
+def _state(container: DockerContainer) -> dict[str, str]:
+    state: dict[str, Any] = container.attrs["State"]
+    return {"status": str(state["Status"]), "began": str(state["StartedAt"]), "exit code": str(state["ExitCode"])}
+
+
+@dataclass
+class Network:
+    """Cuts the way to the broker, or makes it slow (0.4 s there and back, 40 kB/s), with the sandbox's proxy."""
+
+    ground: Ground
+    moment: Moment
+    strike_: Strike
+    before: dict[str, str] = field(default_factory=dict)
+    during: dict[str, str] = field(default_factory=dict)
+
+    def strike(self) -> None:
+        """Do it to pods and to this machine's own way, by which it is measured."""
+        self.before = self._measured()
+        for proxy in (PODS, HOST):
+            if self.strike_.fault == "cut-network":
+                self._ask(f"/proxies/{proxy}", {"enabled": False})
+            else:
+                for kind, attributes in _TOXICS.items():
+                    toxic = {"name": f"j2k-{kind}", "type": kind, "attributes": attributes}
+                    self._ask(f"/proxies/{proxy}/toxics", toxic)
+        self.during = self._measured()
+
+    def undo(self) -> None:
+        """Put everything back as it was."""
+        self._ask("/reset", {})
+
+    def proof(self) -> Proof:
+        """Say how long an answer took by this way before, and then."""
+        before, then = self.before["answer"], self.during["answer"]
+        told = f"a question to the broker through the proxy: {before} before, {then} then"
+        if self.strike_.fault == "cut-network":
+            bit = before != "no answer" and then == "no answer"
+        else:
+            bit = float(self.during["seconds"]) > float(self.before["seconds"]) + _LATENCY_MILLISECONDS / 1000
+        return Proof(bit, told, self.before, self.during)
+
+    def _measured(self) -> dict[str, str]:
+        seconds = question_seconds(self.ground.on_cluster.state.kafka_proxied)
+        told = "no answer" if seconds is None else f"{seconds:.2f} s"
+        return {"answer": told, "seconds": f"{seconds or 0.0:.3f}"}
+
+    def _ask(self, path: str, body: dict[str, Any]) -> None:
+        address = f"{self.ground.on_cluster.state.proxy}{path}"
+        request = urllib.request.Request(address, json.dumps(body).encode(), method="POST")  # noqa: S310 - loopback
+        try:
+            with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS):  # noqa: S310 - see above
+                pass
+        except (urllib.error.URLError, OSError) as error:
+            raise MachineryFailed(f"the proxy does not answer at {address}: {error}", "j2k sandbox up") from error
+
+
+def question_seconds(address: str) -> float | None:
+    """Return how long the broker takes to answer at an address; None where it does not."""
+    from kafka.admin import KafkaAdminClient  # noqa: PLC0415 - takes its time to import
+    from kafka.errors import KafkaError  # noqa: PLC0415 - see above
+
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # a broker that is away is what is asked about
+    began = time.monotonic()
+    try:
+        KafkaAdminClient(bootstrap_servers=address, bootstrap_timeout_ms=_QUESTION_MILLISECONDS).close()
+    except (KafkaError, OSError):
+        return None
+    return time.monotonic() - began

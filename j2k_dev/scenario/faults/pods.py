@@ -1,0 +1,295 @@
+"""Pods and their containers: looked into from their node, deleted, starved of memory, given a wrong image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from j2k_dev.model.errors import MachineryFailed
+from j2k_dev.sandbox.nodes import execute
+from j2k_dev.scenario.ground import Proof
+from j2k_dev.scenario.waiting import within
+
+if TYPE_CHECKING:
+    from j2k_dev.scenario.ground import Ground, Moment, OnCluster
+    from j2k_dev.scenario.model import Strike
+
+_EFFECT_SECONDS = 30.0
+_NOWHERE = "sha256:" + "0" * 64
+
+
+@dataclass(frozen=True)
+class Container:
+    """The container of a worker's pod as its node sees it; ``first`` is its first process, as the node counts."""
+
+    cluster: OnCluster
+    pod: str
+    node: str
+    first: int
+
+    @classmethod
+    def of(cls, cluster: OnCluster, pod: str) -> Container:
+        """Find it; raise MachineryFailed where it does not run."""
+        found = pod_of(cluster, pod)
+        status: Any = next(iter(found.get("status", {}).get("containerStatuses", ())), {}) if found else {}
+        if "running" not in status.get("state", {}):
+            raise MachineryFailed(f"the pod {pod} does not run", "run the scenario again")
+        node = str(found["spec"]["nodeName"])
+        number = status["containerID"].rpartition("/")[2]
+        told = execute(cluster.client, node, f"ctr --namespace k8s.io tasks ls | awk '$1 == \"{number}\" {{print $2}}'")
+        if not told.strip().isdecimal():
+            raise MachineryFailed(f"{node} knows no process of the pod {pod}", "run the scenario again")
+        return cls(cluster, pod, node, int(told))
+
+    def in_node(self, script: str) -> str:
+        """Run a script in the container's node."""
+        return execute(self.cluster.client, self.node, script)
+
+    def host_number(self, number: int) -> str:
+        """Write what prints the node's number of a process, whose number in the container is known."""
+        return (
+            f"own=$(readlink /proc/{self.first}/ns/pid || true); for p in /proc/[0-9]*; do "
+            f'[ "$(readlink $p/ns/pid 2>/dev/null)" = "$own" ] || continue; '
+            f'[ "$(sed -n "s/^NSpid:.*[[:space:]]//p" $p/status 2>/dev/null)" = "{number}" ] && basename $p; done; true'
+        )
+
+    def facts(self) -> dict[str, str]:
+        """Say what Kubernetes tells of it."""
+        return container_facts(pod_of(self.cluster, self.pod))
+
+
+def pod_of(cluster: OnCluster, pod: str) -> Any:
+    """Ask for a pod; None where there is none of that name."""
+    return next(iter(cluster.kubectl.find(cluster.namespace, f"pod/{pod}")), None)
+
+
+def pods_of(cluster: OnCluster, stage: str) -> list[Any]:
+    """Ask for the pods of a stage."""
+    return cluster.kubectl.get("pods", cluster.namespace, f"j2k.dev/stage={cluster.objects[stage]}")
+
+
+def container_facts(pod: Any) -> dict[str, str]:
+    """Say of a pod's container which one it is, how often it was started again, and how it ended last."""
+    if pod is None:
+        return {"pod": "gone"}
+    status: Any = next(iter(pod.get("status", {}).get("containerStatuses", ())), {})
+    ended = status.get("lastState", {}).get("terminated") or status.get("state", {}).get("terminated") or {}
+    facts = {
+        "pod": pod["metadata"]["uid"],
+        "container": status.get("containerID", "").rpartition("/")[2][:12],
+        "restarts": str(status.get("restartCount", 0)),
+        "exit code": str(ended.get("exitCode", "")),
+        "reason": str(ended.get("reason", "")),
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+@dataclass
+class DeletePod:
+    """Deletes the worker's pod: at once, or with ``seconds`` to say farewell."""
+
+    ground: Ground
+    moment: Moment
+    strike_: Strike
+    before: dict[str, str] = field(default_factory=dict)
+
+    def strike(self) -> None:
+        """Delete it."""
+        cluster = self.ground.on_cluster
+        self.before = container_facts(pod_of(cluster, self.moment.worker))
+        how = ["--force"] if not self.strike_.seconds else []
+        grace = f"--grace-period={self.strike_.seconds}"
+        cluster.kubectl.call(
+            "delete", "pod", self.moment.worker, "--namespace", cluster.namespace, grace, *how, "--wait=false"
+        )
+
+    def undo(self) -> None:
+        """Do nothing: its Deployment makes another."""
+
+    def proof(self) -> Proof:
+        """See that it is gone, and which one came."""
+        cluster = self.ground.on_cluster
+        within(_EFFECT_SECONDS, self._is_gone)
+        now = pods_of(cluster, self.moment.stage)
+        others = [pod["metadata"]["name"] for pod in now if pod["metadata"]["name"] != self.moment.worker]
+        gone = self._is_gone()
+        told = f"pod {self.moment.worker} is {'gone' if gone else 'there'}; in its place {', '.join(others) or 'none'}"
+        return Proof(gone and "container" in self.before, told, self.before, {"pods": ", ".join(others)})
+
+    def _is_gone(self) -> bool:
+        found = pod_of(self.ground.on_cluster, self.moment.worker)
+        return found is None or found["metadata"]["uid"] != self.before.get("pod")
+
+
+@dataclass
+class OutOfMemory:
+    """Takes away what memory a container has beyond what it uses now, so that the kernel kills who asks for more."""
+
+    ground: Ground
+    moment: Moment
+    strike_: Strike
+    before: dict[str, str] = field(default_factory=dict)
+    container: Container | None = None
+    usual: str = ""
+
+    def strike(self) -> None:
+        """Lower the container's limit to what it uses."""
+        self.container = Container.of(self.ground.on_cluster, self.moment.worker)
+        self.usual = self._memory(_READ_LIMIT)
+        self.before = {**self.container.facts(), "limit": self.usual, "kills": self._kills()}
+        self._memory(_LOWER_LIMIT)
+
+    def undo(self) -> None:
+        """Give the memory back, if the container is still the same one."""
+        if self.container is not None and self.usual:
+            self._memory(_RESTORE_LIMIT.format(limit=self.usual))
+
+    def proof(self) -> Proof:
+        """See that the kernel killed somebody."""
+        assert self.container is not None
+        now = self.container.facts()
+        after = {**now, "kills": self._kills()}
+        killed = after["kills"] not in {self.before["kills"], ""} or now.get("reason") == "OOMKilled"
+        told = f"the kernel killed for want of memory: {self.before['kills']} times before, {after['kills']} after"
+        return Proof(killed or now.get("container") != self.before.get("container"), told, self.before, after)
+
+    def _kills(self) -> str:
+        return self._memory(_READ_KILLS)
+
+    def _memory(self, script: str) -> str:
+        assert self.container is not None
+        return self.container.in_node(_CGROUP.format(first=self.container.first) + script).strip()
+
+
+# Version 1 of control groups has a hierarchy for memory alone, version 2 one for everything.
+_CGROUP = """\
+v1=$(sed -n 's/^[0-9]*:memory://p' /proc/{first}/cgroup 2>/dev/null)
+v2=$(sed -n 's/^0:://p' /proc/{first}/cgroup 2>/dev/null)
+if [ -n "$v1" ]; then at=/sys/fs/cgroup/memory$v1; max=memory.limit_in_bytes; now=memory.usage_in_bytes
+else at=/sys/fs/cgroup$v2; max=memory.max; now=memory.current; fi
+[ -d "$at" ] || exit 0
+"""
+_READ_LIMIT = "cat $at/$max"
+_READ_KILLS = "cat $at/memory.oom_control $at/memory.events 2>/dev/null | sed -n 's/^oom_kill //p' | head -1"
+# Each time that the limit is lowered, the kernel gives up what it only keeps in case: until there is no more of that.
+_LOWER_LIMIT = """\
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+  echo $(( $(cat $at/$now) - 262144 )) > $at/$max 2>/dev/null || break
+done; echo $(cat $at/$now) > $at/$max 2>/dev/null || true"""
+_RESTORE_LIMIT = "echo {limit} > $at/$max 2>/dev/null || true"
+
+
+@dataclass
+class UnpullableImage:
+    """Gives a stage an image that is in no registry, as a wrong release would."""
+
+    ground: Ground
+    moment: Moment
+    strike_: Strike
+    struck: bool = False
+    before: dict[str, str] = field(default_factory=dict)
+    seen: str = ""
+
+    def strike(self) -> None:
+        """Change the image, and wait until a pod can't pull it."""
+        cluster, name = self.ground.on_cluster, self._name
+        image = cluster.kubectl.find(cluster.namespace, name)[0]["spec"]["template"]["spec"]["containers"][0]["image"]
+        self.before = {"image": image}
+        nowhere = f"{image.partition('@')[0].rpartition(':')[0] or image}@{_NOWHERE}"
+        cluster.kubectl.call("set", "image", name, f"worker={nowhere}", "--namespace", cluster.namespace)
+        self.struck = True
+        within(_EFFECT_SECONDS, self._is_seen)
+
+    def undo(self) -> None:
+        """Go back to the image before."""
+        if self.struck:
+            cluster = self.ground.on_cluster
+            image = f"worker={self.before['image']}"
+            cluster.kubectl.call("set", "image", self._name, image, "--namespace", cluster.namespace)
+            self.struck = False
+
+    def proof(self) -> Proof:
+        """Say whether a pod was seen that could not pull it."""
+        told = f"a pod said {self.seen}" if self.seen else "no pod tried to pull it"
+        return Proof(bool(self.seen), told, self.before, {"pod": self.seen})
+
+    @property
+    def _name(self) -> str:
+        return f"deployment/{self.ground.on_cluster.objects[self.moment.stage]}"
+
+    def _is_seen(self) -> bool:
+        for pod in pods_of(self.ground.on_cluster, self.moment.stage):
+            for status in pod.get("status", {}).get("containerStatuses", ()):
+                reason = status.get("state", {}).get("waiting", {}).get("reason", "")
+                if reason in {"ErrImagePull", "ImagePullBackOff"}:
+                    self.seen = reason
+        return bool(self.seen)
+
+
+@dataclass
+class RollingUpdate:
+    """Replaces a stage's pods as a new release would, in the middle of the run."""
+
+    ground: Ground
+    moment: Moment
+    strike_: Strike
+    before: dict[str, str] = field(default_factory=dict)
+
+    def strike(self) -> None:
+        """Ask for new pods."""
+        cluster = self.ground.on_cluster
+        self.before = {"pods": self._pods()}
+        name = f"deployment/{cluster.objects[self.moment.stage]}"
+        cluster.kubectl.call("rollout", "restart", name, "--namespace", cluster.namespace)
+
+    def undo(self) -> None:
+        """Do nothing: new pods are as good."""
+
+    def proof(self) -> Proof:
+        """See that none of the old pods is left."""
+        before = set(self.before["pods"].split(", "))
+        within(_EFFECT_SECONDS * 2, lambda: not before & set(self._pods().split(", ")))
+        after = self._pods()
+        left = before & set(after.split(", "))
+        told = f"pods before: {self.before['pods']}; after: {after}"
+        return Proof(not left, told, self.before, {"pods": after})
+
+    def _pods(self) -> str:
+        return ", ".join(sorted(pod["metadata"]["name"] for pod in pods_of(self.ground.on_cluster, self.moment.stage)))
+
+
+@dataclass
+class Rebalance:
+    """Adds a worker to the stage's group, so that Kafka deals out its partitions anew, and takes it away again."""
+
+    ground: Ground
+    moment: Moment
+    strike_: Strike
+    before: dict[str, str] = field(default_factory=dict)
+    most: int = 0
+
+    def strike(self) -> None:
+        """Add a pod, and wait until it is ready."""
+        self.before = {"ready": str(self._ready())}
+        self._scale(int(self.before["ready"]) + 1)
+        within(_EFFECT_SECONDS, lambda: self._ready() > int(self.before["ready"]))
+        self.most = self._ready()
+
+    def undo(self) -> None:
+        """Take it away again."""
+        if self.before:
+            self._scale(int(self.before["ready"]))
+
+    def proof(self) -> Proof:
+        """Say how many pods were ready."""
+        told = f"{self.before['ready']} workers in the group before, {self.most} then"
+        return Proof(self.most > int(self.before["ready"]), told, self.before, {"ready": str(self.most)})
+
+    def _scale(self, replicas: int) -> None:
+        cluster = self.ground.on_cluster
+        name = f"deployment/{cluster.objects[self.moment.stage]}"
+        cluster.kubectl.call("scale", name, f"--replicas={replicas}", "--namespace", cluster.namespace)
+
+    def _ready(self) -> int:
+        pods = pods_of(self.ground.on_cluster, self.moment.stage)
+        return sum(status.get("ready", False) for pod in pods for status in pod["status"].get("containerStatuses", ()))

@@ -1,0 +1,149 @@
+"""Signals to a worker or to the process that runs its cells: on this machine, or inside a node of the sandbox."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from j2k_dev.scenario.faults.pods import Container
+from j2k_dev.scenario.ground import Proof
+from j2k_dev.scenario.waiting import within
+
+if TYPE_CHECKING:
+    from j2k_dev.scenario.ground import Ground, Moment
+    from j2k_dev.scenario.model import Strike
+
+_SIGNALS = {
+    "kill": signal.SIGKILL,
+    "terminate": signal.SIGTERM,
+    "stop": signal.SIGSTOP,
+    "interrupt": signal.SIGINT,
+}
+_EFFECT_SECONDS = 5.0
+_GONE, _STOPPED = "gone", "stopped"
+
+
+class Process(Protocol):
+    """A process somewhere."""
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal; one that is gone hears nothing."""
+
+    def state(self) -> str:
+        """Say what it does: ``running``, ``stopped`` or ``gone``."""
+
+
+@dataclass(frozen=True)
+class OwnProcess:
+    """A process of this machine; ``born`` tells it from another one that gets its number later."""
+
+    number: int
+    born: str
+
+    @classmethod
+    def of(cls, number: int) -> OwnProcess:
+        """Take note of a process."""
+        return cls(number, _born(number))
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        if self.state() != _GONE:
+            with suppress(ProcessLookupError):
+                os.kill(self.number, number)
+
+    def state(self) -> str:
+        """Say what it does."""
+        if _born(self.number) != self.born:
+            return _GONE
+        letter = _stat(self.number)[0]
+        return {"T": _STOPPED, "Z": _GONE}.get(letter, "running")
+
+
+@dataclass(frozen=True)
+class PodProcess:
+    """A process in a pod, by its number inside the container."""
+
+    container: Container
+    number: int
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, from the node."""
+        self.container.in_node(f"kill -{number.value} {self._find()}")
+
+    def state(self) -> str:
+        """Say what it does."""
+        letter = self.container.in_node(
+            f"p=$({self.container.host_number(self.number)}); "
+            '[ -n "$p" ] && sed "s/.*) //" /proc/$p/stat 2>/dev/null | cut -c1 || true'
+        ).strip()
+        return {"": _GONE, "T": _STOPPED, "Z": _GONE}.get(letter, "running")
+
+    def _find(self) -> str:
+        return f"$({self.container.host_number(self.number)})"
+
+
+@dataclass
+class Signal:
+    """Sends a signal to the cells' process or to the worker."""
+
+    ground: Ground
+    moment: Moment
+    strike_: Strike
+    before: dict[str, str] = field(default_factory=dict)
+    after: dict[str, str] = field(default_factory=dict)
+    process: Process | None = None
+    container: Container | None = None
+
+    def strike(self) -> None:
+        """Send it, and see what becomes of the process."""
+        number = self.moment.cells_process if self.strike_.process == "cells" else self.moment.worker_process
+        self.process = self._process(number)
+        self.before = {"process": str(number), "state": self.process.state(), **self._container_facts()}
+        self.process.signal(_SIGNALS[self.strike_.fault])
+        wanted = _STOPPED if self.strike_.fault == "stop" else _GONE
+        if self.strike_.fault in {"kill", "stop"}:
+            within(_EFFECT_SECONDS, lambda: self.process is not None and self.process.state() == wanted)
+        self.after = {"process": str(number), "state": self.process.state()}
+
+    def undo(self) -> None:
+        """Let a process go on that is still stopped: nothing stays behind."""
+        if self.process is not None and self.strike_.fault == "stop":
+            self.process.signal(signal.SIGCONT)
+
+    def proof(self) -> Proof:
+        """Say what was seen of the process, and of its container."""
+        container = self._container_facts()
+        after = {**self.after, **container}
+        name, process = _SIGNALS[self.strike_.fault].name, f"process {self.before['process']}"
+        there = self.before["state"] == "running"
+        if self.strike_.fault in {"kill", "stop"}:
+            bit = there and self.after["state"] in {_GONE, _STOPPED}
+            return Proof(bit, f"{process} was {self.before['state']}, and {self.after['state']} after {name}",
+                         self.before, after)  # fmt: skip
+        return Proof(there, f"{process} was {self.before['state']} when it got {name}", self.before, after)
+
+    def _process(self, number: int) -> Process:
+        if self.ground.cluster is None:
+            return OwnProcess.of(number)
+        self.container = Container.of(self.ground.cluster, self.moment.worker)
+        return PodProcess(self.container, number)
+
+    def _container_facts(self) -> dict[str, str]:
+        return self.container.facts() if self.container else {}
+
+
+def _stat(number: int) -> list[str]:
+    try:
+        return Path(f"/proc/{number}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _born(number: int) -> str:
+    """Return when a process began, in the kernel's ticks; nothing for one that is gone."""
+    fields = _stat(number)
+    return fields[19] if fields else ""

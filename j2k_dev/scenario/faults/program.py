@@ -1,0 +1,46 @@
+"""j2k itself killed, in the middle of a run."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from j2k_dev.scenario.ground import Proof
+from j2k_dev.scenario.waiting import within
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from j2k_dev.scenario.ground import Ground, Moment
+    from j2k_dev.scenario.model import Strike
+
+_GONE_SECONDS = 5.0
+
+
+@dataclass
+class KillJ2k:
+    """Kills the command that carries the run; whoever conducts the scenario calls it again, as a user would."""
+
+    ground: Ground
+    moment: Moment
+    strike_: Strike
+    before: dict[str, str] = field(default_factory=dict)
+    after: dict[str, str] = field(default_factory=dict)
+
+    def strike(self) -> None:
+        """Kill it."""
+        subject: subprocess.Popen[bytes] = self.ground.subject()
+        self.before = {"process": str(subject.pid), "state": "running" if subject.poll() is None else "gone"}
+        subject.send_signal(signal.SIGKILL)
+        within(_GONE_SECONDS, lambda: subject.poll() is not None)
+        self.after = {"process": str(subject.pid), "exit code": str(subject.poll())}
+
+    def undo(self) -> None:
+        """Do nothing: it is called again."""
+
+    def proof(self) -> Proof:
+        """Say how it ended."""
+        killed = self.after.get("exit code") == str(-signal.SIGKILL)
+        told = f"j2k (process {self.before['process']}) ended with {self.after.get('exit code')}"
+        return Proof(killed and self.before["state"] == "running", told, self.before, self.after)

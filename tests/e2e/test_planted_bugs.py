@@ -1,0 +1,127 @@
+"""Bugs planted into a copy of j2k, each of the kind that loses or falsifies results: a scenario catches each."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import j2k_dev
+from j2k_dev.scenario.catalogue import shipped
+from tests.e2e.desk import Desk
+
+pytestmark = pytest.mark.e2e
+
+SLOW = "import time\ntime.sleep(2)\nb = sum(a)"
+STAGES = (("a = [1, 2]", "stage:load"), (SLOW, "stage:fit"), ("print(a, b)", "stage:plot"))
+
+
+@dataclass(frozen=True)
+class Bug:
+    """Changes to the source, by file, and the scenario that has to notice."""
+
+    changes: tuple[tuple[str, str, str], ...]
+    method: str
+    expect: str = ""
+
+
+BUGS = {
+    "commits before it publishes": Bug(
+        (
+            (
+                "worker/parent.py",
+                "        child.start(message)\n",
+                "        child.start(message)\n        self._bus.forward(delivery, ())\n",
+            ),
+            (
+                "worker/parent.py",
+                "        self._bus.forward(delivery, kept)\n",
+                "        for topic, following_message in kept:\n            self._bus.send(topic, following_message)\n",
+            ),
+        ),
+        "{fault: kill, process: worker}",
+    ),
+    "publishes without a temporary name": Bug(
+        (
+            (
+                "worker/exchange.py",
+                """\
+            _write(temporary, content, meanwhile, durable=durable)
+            placed = _link(temporary, target)
+""",
+                "            _write(target, content, meanwhile, durable=durable)\n            placed = True\n",
+            ),
+        ),
+        "{fault: kill, point: publication}",
+    ),
+    "retries an exception": Bug(
+        (
+            (
+                "worker/child.py",
+                "            published = exchange.publish(",
+                """\
+            if result.error is not None:
+                os._exit(3)
+            published = exchange.publish(""",
+            ),
+        ),
+        "{fault: interrupt}",
+        "expect: {outcome: raised, attempts: 1}",
+    ),
+    "outlives its parent": Bug(
+        (
+            ("worker/processes.py", "    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)\n", ""),
+            ("worker/zygote.py", "            processes.end_group(worker.child)\n", "            pass\n"),
+            ("worker/zygote.py", "        processes.end_strays(keep=self._workers)\n", ""),
+        ),
+        "{fault: kill, process: worker}",
+    ),
+}
+
+
+def planted(bug: Bug, folder: Path) -> Path:
+    """Copy j2k, change it, and return what has to be on the path."""
+    package = folder / "j2k_dev"
+    shutil.copytree(Path(j2k_dev.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(shipped(), folder / "scenarios")
+    for file, old, new in bug.changes:
+        text = (package / file).read_text()
+        assert text.count(old) == 1, f"{file} has changed: plant the bug anew"
+        (package / file).write_text(text.replace(old, new))
+    return folder
+
+
+def verdict(desk: Desk, bug: Bug) -> dict[str, Any]:
+    """Run the scenario, and return its result."""
+    file = desk.folder / "scenarios" / "catch.yaml"
+    file.parent.mkdir()
+    lines = ["schema: j2k.dev/scenario/v1", "title: catch", "timeout: 20", f"method: [{bug.method}]", bug.expect]
+    file.write_text("\n".join(lines) + "\n")
+    told = desk.j2k("scenario", "catch", "--json")
+    assert "scenarios" in told.json, told.all
+    result = told.json["scenarios"][0]
+    assert isinstance(result, dict)
+    return result
+
+
+@pytest.fixture
+def ready(desk: Desk, tmp_path: Path) -> Desk:
+    desk.variables["J2K_KEY_DIR"] = str(tmp_path / "key")
+    desk.variables["J2K_ENGINE"] = "local"
+    desk.notebook("a.ipynb", *STAGES)
+    desk.equal("up", "a.ipynb")
+    return desk
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_a_planted_bug_is_caught(ready: Desk, tmp_path: Path, name: str) -> None:
+    ready.variables["PYTHONPATH"] = str(planted(BUGS[name], tmp_path / "planted"))
+    result = verdict(ready, BUGS[name])
+    assert all(struck["bit"] for struck in result["struck"]), result
+    assert result["verdict"] == "broken", result
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_without_the_bug_the_same_scenario_is_survived(ready: Desk, name: str) -> None:
+    assert verdict(ready, BUGS[name])["verdict"] == "survived"

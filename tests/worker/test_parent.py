@@ -226,6 +226,21 @@ def test_a_worker_that_hangs_is_noticed_by_its_lease_and_replaced_by_the_other(s
     assert site.executions() == [1, 2]
 
 
+def test_a_stopped_process_of_cells_is_ended_and_its_attempt_made_again(site: Site) -> None:
+    gate = site.gate()
+    with site.serving(site.worker()):
+        site.bus.send(STAGE, Message("run-1", "load"))
+        busy = site.arrive(gate)
+        wait_until(lambda: bool(site.events("run-1", "started")), "nobody started")
+        (started,) = site.events("run-1", "started")
+        os.kill(started.detail["process"], signal.SIGSTOP)
+        assert site.passed_on(1) == [Message("run-1", "fit", "start>load")]
+        os.close(busy)
+    assert site.executions() == [1, 2]
+    (lost,) = [event for event in site.events("run-1", "ended") if event.detail["outcome"] == "lost"]
+    assert "stopped (SIGSTOP)" in lost.detail["how"]
+
+
 def processes_with(variable: str) -> list[int]:
     found = []
     for folder in Path("/proc").glob("[0-9]*"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -83,11 +84,14 @@ def _arguments(values: dict[str, Any]) -> tuple[str, ...]:
 
 def _write_new(session: Session, name: str, folder: Path) -> int:
     from j2k_dev.scenario.catalogue import FOLDER, template  # noqa: PLC0415 - see scenario
+    from j2k_dev.scenario.json_schema import json_schema  # noqa: PLC0415 - see scenario
 
     file = folder.absolute() / FOLDER / f"{name}.yaml"
     if file.exists():
         raise BadInput(f"{file} is there already", "edit it, or remove it")
-    write_text(file, template(name))
+    schema = file.parent / ".schema.json"  # so that editors complete and check what is written
+    write_text(schema, json.dumps(json_schema(), indent=1) + "\n")
+    write_text(file, template(name, schema.name))
     if session.as_json:
         session.emit({"scenario": str(file), "exit_code": 0})
     else:

@@ -74,10 +74,10 @@ def stage_of(name: str, stages: Sequence[str]) -> str:
     raise BadInput(f"there is no stage {name}", f"there are {listed}")
 
 
-def template(name: str) -> str:
-    """Write a scenario to begin with: the one that kills a stage, with what else may stand there."""
+def template(name: str, schema: str) -> str:
+    """Write a scenario to begin with, the one that kills a stage; ``schema`` is where editors find the JSON schema."""
     text = (shipped() / f"kill{_ANY_STAGE}.yaml").read_text(encoding="utf-8")
-    return _TEMPLATE.format(name=name) + text
+    return _TEMPLATE.format(name=name, schema=schema) + text
 
 
 def _read(name: str, path: Path) -> Named:
@@ -104,5 +104,6 @@ def _full_name(path: Path) -> str:
 
 
 _TEMPLATE = """\
+# yaml-language-server: $schema={schema}
 # j2k scenario scenarios/{name}.yaml  runs it; docs/scenarios.md says what may stand here.
 """

@@ -65,7 +65,7 @@ def test_a_scenario_beside_the_notebook_counts_more_than_one_that_ships(tmp_path
 
 def test_a_new_scenario_can_be_run_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
-    file.write_text(template("mine"))
+    file.write_text(template("mine", ".schema.json"))
     assert find(str(file), tmp_path).scenario == find("kill-stage", tmp_path).scenario
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from j2k_dev.actions.run import PIPELINE, run_name
 from j2k_dev.actions.scenario_evidence import Verified, entry_of
-from j2k_dev.actions.scenario_ground import ground_of, history_of, log_tails, steady
+from j2k_dev.actions.scenario_ground import ground_of, history_of, is_deployed, log_tails, steady
 from j2k_dev.engine.locks import lock, refuse_while_runs_go_on
 from j2k_dev.engine.workspace import Workspace, open_workspace, read_json, write_text
 from j2k_dev.evidence import keys, record
@@ -123,7 +123,15 @@ def _smallest(named: Named, workspace: Workspace, try_: Callable[[Named], Scenar
 
 def verify(options: ScenarioOptions, workspace: Workspace) -> Verified:
     """Have the pipeline up and equal to the notebook; raise what ``j2k up`` ended with where it is not."""
-    ended = call(("up", *_common(options), "--json"), workspace.root / FOLDER / "up.log", shown=True)
+    verified = _called(("up", *_common(options)), workspace)
+    if verified.engine == "kind" and not is_deployed(workspace, verified):
+        # Nothing changed since a run whose pods are gone, and so nothing was deployed.
+        verified = _called(("run", *_common(options), "--engine", verified.engine, "--fresh"), workspace)
+    return verified
+
+
+def _called(command: tuple[str, ...], workspace: Workspace) -> Verified:
+    ended = call((*command, "--json"), workspace.root / FOLDER / "up.log", shown=True)
     if ended.outcome != "equal":
         raise _not_verified(ended)
     run = str(ended.told["run"])

@@ -130,6 +130,15 @@ def _cluster(workspace: Workspace, verified: Verified) -> Iterator[OnCluster]:
         yield OnCluster(placed.calls, placed.namespace, placed.stages, topics, sandbox, client, state)
 
 
+def is_deployed(workspace: Workspace, verified: Verified) -> bool:
+    """Tell whether the pods of a run are on the workspace's sandbox still."""
+    try:
+        with _cluster(workspace, verified) as cluster:
+            return set(cluster.topics) == set(verified.stages)
+    except MachineryFailed:
+        return False
+
+
 def _stage_and_topic(deployment: Any) -> tuple[str, str]:
     environment = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
     values = {each["name"]: each.get("value", "") for each in environment}

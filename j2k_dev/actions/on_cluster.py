@@ -28,7 +28,7 @@ from j2k_dev.deploy.memory import by_stage
 from j2k_dev.deploy.pods import REPLICAS, Deployed, dns_label, plan_pods
 from j2k_dev.deploy.reach import SharedFolder
 from j2k_dev.deploy.target_tree import FIRST
-from j2k_dev.deploy.tree import LOCAL, local_tree, released, write_tree
+from j2k_dev.deploy.tree import LOCAL, MANIFESTS, local_tree, released, write_tree
 from j2k_dev.deploy.watch import watched
 from j2k_dev.engine.locks import in_use
 from j2k_dev.packaging.system import USER
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from j2k_dev.deploy.reach import Bus, Reach
     from j2k_dev.model.pipeline import Pipeline
     from j2k_dev.model.run import StageResult
-
-MANIFESTS = "manifests"
 
 
 def run_on_cluster(context: Context, progress: Progress) -> tuple[StageResult, ...]:

@@ -5,7 +5,6 @@ The runs are made by j2k itself in processes of their own, as a user would call 
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -81,21 +80,56 @@ def scenarios(
             chosen = (_kept(f"random-{options.seed}", chance, workspace),)
         fitting, unfit = _sorted_out(chosen, verified, workspace, every=options.every)
         with show([named.name for named in fitting]) as board:
-
-            def try_(named: Named) -> ScenarioResult:
-                board.begins(named.name)
-                result = _one(named, options, workspace, verified, board.does)
-                entry = entry_of(result, named, options.notebook, workspace, verified)
-                record.add(workspace.root, entry, key, ui.note)
-                board.ended(result)
-                return result
-
-            results = [try_(named) for named in fitting]
-            if options.chance and results[0].verdict == "broken":
-                results += _smallest(fitting[0], workspace, try_)
+            trials = _Trials(options, workspace, verified, key, board, ui)
             for left_out in unfit:
                 board.left_out(left_out)
-    return tuple(results), unfit
+            tried = [trials.make(named) for named in fitting]
+            if options.chance and isinstance(tried[0], ScenarioResult) and tried[0].verdict == "broken":
+                tried += trials.smallest(fitting[0])
+    results = tuple(one for one in tried if isinstance(one, ScenarioResult))
+    return results, (*unfit, *(one for one in tried if isinstance(one, NotRun)))
+
+
+@dataclass(frozen=True)
+class _Trials:
+    """Makes scenarios, one at a time, shows them, and keeps what came of them as evidence."""
+
+    options: ScenarioOptions
+    workspace: Workspace
+    verified: Verified
+    key: keys.SigningKey
+    board: Board
+    ui: Ui
+
+    def make(self, named: Named) -> ScenarioResult | NotRun:
+        """Do a scenario to a run; where all are asked for, one that can't be done does not keep the others from it."""
+        self.board.begins(named.name)
+        try:
+            result = _one(named, self.options, self.workspace, self.verified, self.board.does)
+        except MachineryFailed as error:
+            if not self.options.every:
+                raise
+            failed = NotRun(named.name, named.scenario.title, f"{error.message}; {error.way_out}", failed=True)
+            self.board.left_out(failed)
+            return failed
+        entry = entry_of(result, named, self.options.notebook, self.workspace, self.verified)
+        record.add(self.workspace.root, entry, self.key, self.ui.note)
+        self.board.ended(result)
+        return result
+
+    def smallest(self, named: Named) -> Iterator[ScenarioResult | NotRun]:
+        """Leave out one fault after the other, as long as what is left is broken still."""
+        tries, found = 0, True
+        while found:
+            found = False
+            for scenario in smaller(named.scenario):
+                tries += 1
+                less = _kept(f"{named.name.partition('-less-')[0]}-less-{tries}", scenario, self.workspace)
+                result = self.make(less)
+                yield result
+                if isinstance(result, ScenarioResult) and result.verdict == "broken":
+                    named, found = less, True
+                    break
 
 
 def _kept(name: str, scenario: Scenario, workspace: Workspace) -> Named:
@@ -103,22 +137,6 @@ def _kept(name: str, scenario: Scenario, workspace: Workspace) -> Named:
     file = workspace.root / FOLDER / f"{name}.yaml"
     write_text(file, to_yaml(scenario))
     return find(str(file), workspace.root)
-
-
-def _smallest(named: Named, workspace: Workspace, try_: Callable[[Named], ScenarioResult]) -> Iterator[ScenarioResult]:
-    """Leave out one fault after the other, as long as what is left is broken still."""
-    tries = 0
-    again = True
-    while again:
-        again = False
-        for scenario in smaller(named.scenario):
-            tries += 1
-            less = _kept(f"{named.name.partition('-less-')[0]}-less-{tries}", scenario, workspace)
-            result = try_(less)
-            yield result
-            if result.verdict == "broken":
-                named, again = less, True
-                break
 
 
 def verify(options: ScenarioOptions, workspace: Workspace) -> Verified:
@@ -165,8 +183,8 @@ def _sorted_out(
             unfit.append(NotRun(named.name, named.scenario.title, why))
         else:
             raise BadInput(f"{named.name}: {why}", "j2k scenario --list shows what each one needs")
-    # What shakes the least comes first, and those that need more workers together.
-    fitting.sort(key=lambda named: (named.scenario.nodes, named.scenario.replicas, named.name))
+    if every:  # what shakes the least comes first, and those that need more workers together
+        fitting.sort(key=lambda named: (named.scenario.nodes, named.scenario.replicas, named.name))
     return fitting, tuple(unfit)
 
 
@@ -202,14 +220,15 @@ def _one(
     run, stage = run_name(named.name), stage_of(named.scenario.stage, verified.stages)
     scenario = _with_stages(named.scenario, stage, verified)
     log = workspace.root / FOLDER / f"{run}.log"
-    asked = ("run", *_common(options), "--engine", verified.engine, "--fresh", "--as-run", run, "--json")
+    more = ("--replicas", str(scenario.replicas)) if scenario.replicas > 1 else ()
+    asked = ("run", *_common(options), "--engine", verified.engine, *more, "--fresh", "--as-run", run, "--json")
     with ground_of(workspace, verified, run, Subject(asked, log)) as site:
-        with _prepared(site, scenario.replicas, tell):
-            if unsteady := steady(site, scenario.steady, seconds=0.0):
-                raise MachineryFailed(f"before the fault: {unsteady}", "j2k doctor, j2k sandbox up")
-            seen = Conductor(scenario, site.ground, site.subject, stage, tell).conduct()
-            for rollback in scenario.rollback:
-                site.roll_back(rollback, stage)
+        _renew(site, tell)
+        if unsteady := steady(site, scenario.steady, seconds=0.0):
+            raise MachineryFailed(f"before the fault: {unsteady}", "j2k doctor, j2k sandbox up")
+        seen = Conductor(scenario, site.ground, site.subject, stage, tell).conduct()
+        for rollback in scenario.rollback:
+            site.roll_back(rollback, stage)
         tell("waiting until everything is as before")
         unsteady = steady(site, scenario.steady)
         histories = history_of(site, seen, workspace)
@@ -229,19 +248,8 @@ def _with_stages(scenario: Scenario, stage: str, verified: Verified) -> Scenario
     return replace(scenario, method=tuple(method))
 
 
-@contextlib.contextmanager
-def _prepared(site: Site, replicas: int, tell: Callable[[str], None]) -> Iterator[None]:
-    """Have as many workers of each stage as a scenario needs, none of them worn, and afterwards as many as before."""
+def _renew(site: Site, tell: Callable[[str], None]) -> None:
+    """Have no pods that earlier faults have worn."""
     if worn := site.renew():
         tell(f"replacing {plural(len(worn), 'pod')} that earlier faults have worn")
         steady(site, ("pods",))
-    usual = site.replicas()
-    fewer = {name: count for name, count in usual.items() if count < replicas}
-    if fewer:
-        tell(f"bringing up {replicas} workers for each stage")
-        site.scale(dict.fromkeys(fewer, replicas))
-    try:
-        yield
-    finally:
-        if fewer:
-            site.scale(fewer)

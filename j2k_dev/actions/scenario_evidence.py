@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from j2k_dev import __version__
 from j2k_dev.actions.run import PIPELINE
+from j2k_dev.deploy.tree import MANIFESTS
 from j2k_dev.engine.workspace import read_json
 from j2k_dev.evidence.record import Entry
 from j2k_dev.model.codec import from_plain, to_plain
@@ -82,9 +83,9 @@ def what_is_verified(notebook: Path, workspace: Workspace, verified: Verified) -
         "recording": verified.recording,
     }
     if verified.engine == "kind":
-        manifests = workspace.root / "manifests"
-        found["manifests"] = _hash(b"\0".join(_contents(sorted(manifests.rglob("*.yaml")), manifests)))
-        found |= {f"image {stage}": digest for stage, digest in _images(manifests).items()}
+        base = workspace.root / MANIFESTS / "base"  # overlays say what may differ: replicas, storage, placement
+        found["manifests"] = _hash(b"\0".join(_contents(sorted(base.rglob("*.yaml")), base)))
+        found |= {f"image {stage}": digest for stage, digest in _images(base).items()}
     return found
 
 
@@ -100,12 +101,12 @@ def versions(workspace: Workspace, verified: Verified) -> dict[str, str]:
     return found
 
 
-def _images(manifests: Path) -> dict[str, str]:
+def _images(base: Path) -> dict[str, str]:
     """Read the images of the stages, by digest, from the manifests."""
     import yaml  # noqa: PLC0415 - only for a cluster
 
     found = {}
-    for path in sorted((manifests / "base").glob("stage-*.yaml")):
+    for path in sorted(base.glob("stage-*.yaml")):
         for each in yaml.safe_load_all(path.read_text(encoding="utf-8")):
             if each and each["kind"] == "Deployment":
                 container: Any = each["spec"]["template"]["spec"]["containers"][0]

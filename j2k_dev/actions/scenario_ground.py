@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from j2k_dev.actions.run import PIPELINE
+from j2k_dev.deploy.tree import LOCAL, MANIFESTS
 from j2k_dev.deploy.trouble import counted, view
 from j2k_dev.engine.workspace import read_json
 from j2k_dev.model.codec import from_plain
@@ -23,7 +24,7 @@ from j2k_dev.worker.exchange import Exchange
 from j2k_dev.worker.sqlite_bus import SqliteBus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import Any
 
@@ -44,26 +45,6 @@ class Site:
 
     ground: Ground
     subject: Subject
-
-    def replicas(self) -> dict[str, int]:
-        """Return how many workers each stage's Deployment has; nothing on this machine."""
-        cluster = self.ground.cluster
-        if cluster is None:
-            return {}
-        found = cluster.kubectl.find(cluster.namespace, *(f"deployment/{name}" for name in cluster.objects.values()))
-        return {each["metadata"]["name"]: int(each["spec"]["replicas"]) for each in found}
-
-    def scale(self, wanted: Mapping[str, int]) -> None:
-        """Have so many workers, and wait until they are ready."""
-        cluster = self.ground.on_cluster
-        where = ("--namespace", cluster.namespace)
-        for name, replicas in wanted.items():
-            cluster.kubectl.call("scale", f"deployment/{name}", f"--replicas={replicas}", *where)
-        for name in wanted:
-            cluster.kubectl.call(
-                "rollout", "status", f"deployment/{name}", f"--timeout={_STEADY_SECONDS:g}s", *where,
-                timeout=_STEADY_SECONDS + 10,
-            )  # fmt: skip
 
     def renew(self) -> tuple[str, ...]:
         """Replace pods whose containers were started anew before, and name them.
@@ -121,13 +102,15 @@ def _cluster(workspace: Workspace, verified: Verified) -> Iterator[OnCluster]:
 
     sandbox = Sandbox(workspace.root)
     state = read_state(sandbox)
-    placed = next((one for one in placed_in(workspace) if verified.run in one.runs and one.courier is None), None)
+    there = [one for one in placed_in(workspace) if one.courier is None]
+    placed = next((one for one in there if one.pipeline == verified.pipeline.name), None)
     if state is None or placed is None:
         raise MachineryFailed("the pipeline is not on the workspace's sandbox", "j2k up NOTEBOOK --engine kind")
     names = (f"deployment/{name}" for name in placed.stages.values())
     topics = dict(map(_stage_and_topic, placed.calls.find(placed.namespace, *names)))
     with contextlib.closing(connect()) as client:
-        yield OnCluster(placed.calls, placed.namespace, placed.stages, topics, sandbox, client, state)
+        overlay = workspace.root / MANIFESTS / LOCAL
+        yield OnCluster(placed.calls, placed.namespace, placed.stages, topics, overlay, sandbox, client, state)
 
 
 def is_deployed(workspace: Workspace, verified: Verified) -> bool:

@@ -80,7 +80,8 @@ def _made(context: Context, started: float) -> RunSummary:
         assert context.recording is not None
         notebook = context.notebook if context.recording is context.oracle else context.original
         return _recorded_only(context, notebook, started)
-    for left in reversed(range(MOST_REPLANS)):
+    # A run that was asked for by its name is to show what becomes of this plan, not of a better one.
+    for left in reversed(range(1 if context.options.run else MOST_REPLANS)):
         context = Run().execute(context)
         compared = _compared(context)
         mended = _mended(context, compared, whole=left == 1) if left else None

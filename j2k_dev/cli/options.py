@@ -251,8 +251,11 @@ OPTIONS |= {
         None,
     ),
     "chance": (
-        Annotated[int, typer.Option("--random", help="So many faults at points chosen by chance.", min=1, max=20)],
-        0,
+        Annotated[
+            int | None,
+            typer.Option("--random", help="So many faults at points chosen by chance.", metavar="K", min=1, max=20),
+        ],
+        None,
     ),
     "seed": (
         Annotated[int | None, typer.Option(help="Choose them as this number did before.", min=0, metavar="N")],

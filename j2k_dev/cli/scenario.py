@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from j2k_dev.cli.command import add
 from j2k_dev.engine.workspace import read_json, workspace_at, write_text
 from j2k_dev.model.codec import to_plain
-from j2k_dev.model.errors import BadInput
+from j2k_dev.model.errors import BadInput, MachineryFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ def scenario(session: Session, values: dict[str, Any]) -> int:
         raise BadInput("name scenarios, or say --all or --random", "j2k scenario --list shows them")
     options = ScenarioOptions(
         notebook, tuple(values["names"] or ()), values["every_scenario"], session.override, _arguments(values),
-        values["chance"], values["seed"] if values["seed"] is not None else int.from_bytes(os.urandom(3)),
+        values["chance"] or 0, values["seed"] if values["seed"] is not None else int.from_bytes(os.urandom(3)),
     )  # fmt: skip
     results, unfit = scenarios(options, session.ui, partial(board, session.stderr, quiet=session.quiet))
     return _show(session, results, unfit, values["junit"], workspace_at(notebook, session.override).root / _PAGE)
@@ -121,7 +121,7 @@ def _show(
     write_scenarios(results, unfit, page)
     if junit_file:
         write_text(junit_file, junit(results, unfit))
-    code = exit_code(results)
+    code = exit_code(results, unfit)
     if session.as_json:
         told = {"scenarios": to_plain(tuple(results)), "not_run": to_plain(tuple(unfit))}
         session.emit({**told, "page": str(page), "exit_code": code})
@@ -132,7 +132,11 @@ def _show(
     return code
 
 
-def exit_code(results: Sequence[ScenarioResult]) -> int:
-    """Say the worst that came of scenarios: 6 where one is broken, 7 where one is invalid."""
+def exit_code(results: Sequence[ScenarioResult], unfit: Sequence[NotRun]) -> int:
+    """Say the worst that came of scenarios: one is broken, one could not be run, one is invalid, or none of these."""
     verdicts = {result.verdict for result in results}
-    return _BROKEN if "broken" in verdicts else _INVALID if "invalid" in verdicts else 0
+    if "broken" in verdicts:
+        return _BROKEN
+    if any(left_out.failed for left_out in unfit):
+        return MachineryFailed.exit_code
+    return _INVALID if "invalid" in verdicts else 0

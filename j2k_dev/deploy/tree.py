@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from j2k_dev.deploy.pods import Deployed
 
 BASE = "base"
+# Where the manifests are, in a workspace.
+MANIFESTS = "manifests"
 LOCAL = "overlays/local"
 
 _KUSTOMIZATION = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}

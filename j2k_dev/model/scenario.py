@@ -106,11 +106,12 @@ class ScenarioResult:
 
 @dataclass(frozen=True)
 class NotRun:
-    """A scenario that does not fit what is at hand; ``why`` says what it needs."""
+    """A scenario that does not fit what is at hand, or that ``failed`` to be run; ``why`` says what it needs."""
 
     scenario: str
     title: str
     why: str
+    failed: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from j2k_dev.deploy.kubectl import FIELD_MANAGER
+
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Mapping
@@ -20,15 +22,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OnCluster:
-    """The sandbox and what is deployed there; ``objects`` and ``topics`` by stage."""
+    """The sandbox and what the manifests of ``overlay`` deployed there; ``objects`` and ``topics`` by stage."""
 
     kubectl: Kubectl
     namespace: str
     objects: Mapping[str, str]
     topics: Mapping[str, str]
+    overlay: Path
     sandbox: Sandbox
     client: DockerClient
     state: SandboxState
+
+    def deploy_anew(self) -> None:
+        """Give all objects back what the manifests say of them, whoever changed it."""
+        how = ("--server-side", "--field-manager", FIELD_MANAGER, "--force-conflicts")
+        self.kubectl.call("apply", "--kustomize", str(self.overlay), *how)
 
 
 @dataclass(frozen=True)

@@ -171,11 +171,11 @@ else at=/sys/fs/cgroup$v2; max=memory.max; now=memory.current; fi
 """
 _READ_LIMIT = "cat $at/$max"
 _READ_KILLS = "cat $at/memory.oom_control $at/memory.events 2>/dev/null | sed -n 's/^oom_kill //p' | head -1"
-# Each time that the limit is lowered, the kernel gives up what it only keeps in case: until there is no more of that.
+# As low as the kernel takes it: version 1 takes no limit below what it can't take back.
 _LOWER_LIMIT = """\
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-  echo $(( $(cat $at/$now) - 262144 )) > $at/$max 2>/dev/null || break
-done; echo $(cat $at/$now) > $at/$max 2>/dev/null || true"""
+for less in 1048576 524288 262144 131072 65536 0; do
+  echo $(( $(cat $at/$now) - less )) > $at/$max 2>/dev/null && exit 0
+done; exit 1"""
 _RESTORE_LIMIT = "echo {limit} > $at/$max 2>/dev/null || true"
 
 
@@ -203,9 +203,7 @@ class UnpullableImage:
     def undo(self) -> None:
         """Go back to the image before."""
         if self.struck:
-            cluster = self.ground.on_cluster
-            image = f"worker={self.before['image']}"
-            cluster.kubectl.call("set", "image", self._name, image, "--namespace", cluster.namespace)
+            self.ground.on_cluster.deploy_anew()
             self.struck = False
 
     def proof(self) -> Proof:
@@ -278,7 +276,7 @@ class Rebalance:
     def undo(self) -> None:
         """Take it away again."""
         if self.before:
-            self._scale(int(self.before["ready"]))
+            self.ground.on_cluster.deploy_anew()
 
     def proof(self) -> Proof:
         """Say how many pods were ready."""

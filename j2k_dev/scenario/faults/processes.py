@@ -72,18 +72,17 @@ class PodProcess:
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, from the node."""
-        self.container.in_node(f"kill -{number.value} {self._find()}")
+        self.container.in_node(f'{self._found()}; [ -z "$p" ] || kill -{number.value} $p')
 
     def state(self) -> str:
         """Say what it does."""
         letter = self.container.in_node(
-            f"p=$({self.container.host_number(self.number)}); "
-            '[ -n "$p" ] && sed "s/.*) //" /proc/$p/stat 2>/dev/null | cut -c1 || true'
+            f'{self._found()}; [ -z "$p" ] || sed "s/.*) //" /proc/$p/stat 2>/dev/null | cut -c1'
         ).strip()
         return {"": _GONE, "T": _STOPPED, "Z": _GONE}.get(letter, "running")
 
-    def _find(self) -> str:
-        return f"$({self.container.host_number(self.number)})"
+    def _found(self) -> str:
+        return f"p=$({self.container.host_number(self.number)})"
 
 
 @dataclass

@@ -5,6 +5,7 @@ The runs are made by j2k itself in processes of their own, as a user would call 
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from j2k_dev.scenario.subject import Ended
 
 FOLDER = "scenarios"
+_SETTLING_SECONDS = 60.0
 _ERRORS: Mapping[int, type[J2kError]] = {
     error.exit_code: error for error in (NotebookRaised, BadInput, Different, Refused, MachineryFailed)
 }
@@ -223,12 +225,13 @@ def _one(
     more = ("--replicas", str(scenario.replicas)) if scenario.replicas > 1 else ()
     asked = ("run", *_common(options), "--engine", verified.engine, *more, "--fresh", "--as-run", run, "--json")
     with ground_of(workspace, verified, run, Subject(asked, log)) as site:
-        _renew(site, tell)
-        if unsteady := steady(site, scenario.steady, seconds=0.0):
-            raise MachineryFailed(f"before the fault: {unsteady}", "j2k doctor, j2k sandbox up")
-        seen = Conductor(scenario, site.ground, site.subject, stage, tell).conduct()
-        for rollback in scenario.rollback:
-            site.roll_back(rollback, stage)
+        with site.on_workers() if scenario.nodes > 1 else contextlib.nullcontext():
+            _renew(site, tell)
+            if unsteady := steady(site, scenario.steady, _SETTLING_SECONDS if scenario.nodes > 1 else 0.0):
+                raise MachineryFailed(f"before the fault: {unsteady}", "j2k doctor, j2k sandbox up")
+            seen = Conductor(scenario, site.ground, site.subject, stage, tell).conduct()
+            for rollback in scenario.rollback:
+                site.roll_back(rollback, stage)
         tell("waiting until everything is as before")
         unsteady = steady(site, scenario.steady)
         histories = history_of(site, seen, workspace)

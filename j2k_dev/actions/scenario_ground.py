@@ -58,6 +58,20 @@ class Site:
             cluster.kubectl.call("delete", "pods", *worn, "--namespace", cluster.namespace, "--grace-period=1")
         return worn
 
+    @contextlib.contextmanager
+    def on_workers(self) -> Iterator[None]:
+        """Keep pods off the control plane, which no fault may take away: everything else stands on it."""
+        cluster = self.ground.on_cluster
+        node, where = f"{cluster.sandbox.cluster}-control-plane", ("--namespace", cluster.namespace)
+        cluster.kubectl.call("cordon", node)
+        try:
+            cluster.kubectl.call(
+                "delete", "pods", *where, "--field-selector", f"spec.nodeName={node}", "--grace-period=1"
+            )
+            yield
+        finally:
+            cluster.kubectl.call("uncordon", node)
+
     def roll_back(self, what: str, stage: str) -> None:
         """Do what a scenario asks for at its end: ``fresh-pods`` replaces the pods of a stage."""
         assert what == "fresh-pods"
@@ -207,11 +221,14 @@ def _history(site: Site, seen: Seen, workspace: Workspace, run: str, final: str)
 
 def _publications(exchange: Exchange, run: str, stages: tuple[str, ...]) -> Iterator[Publication]:
     for stage in stages:
-        result = exchange.read(run, stage)
-        if result is None:
+        file = exchange.folder(run, stage) / "result.json"
+        try:
+            result = exchange.read(run, stage)
+        except MachineryFailed:  # half a publication was seen: that nobody may
+            yield Publication(stage, 0, file.stat().st_mtime, "damaged")
             continue
-        at = (exchange.folder(run, result.stage) / "result.json").stat().st_mtime
-        yield Publication(result.stage, result.attempt, at, outcome_of(result))
+        if result is not None:
+            yield Publication(stage, result.attempt, file.stat().st_mtime, outcome_of(result))
 
 
 def log_tails(workspace: Workspace, run: str, own: Path) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Outcome = Literal["equal", "raised", "failed"]
+Outcome = Literal["equal", "raised", "failed", "equal-or-failed"]
 Verdict = Literal["survived", "survived late", "broken", "invalid"]
 
 

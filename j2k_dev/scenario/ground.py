@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+import abc
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from j2k_dev.deploy.kubectl import FIELD_MANAGER
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from j2k_dev.deploy.kubectl import Kubectl
     from j2k_dev.model.run import Message
     from j2k_dev.sandbox.model import Sandbox, SandboxState
-    from j2k_dev.scenario.model import Engine
+    from j2k_dev.scenario.model import Engine, Strike
 
 
 @dataclass(frozen=True)
@@ -88,14 +89,26 @@ class Proof:
     after: dict[str, str]
 
 
-class Fault(Protocol):
-    """One fault, once: ``strike`` makes it, ``undo`` ends it, ``proof`` says what it did."""
+@dataclass
+class Fault(abc.ABC):
+    """One fault, once: ``strike`` makes it, ``undo`` ends it, ``proof`` says what it did.
 
+    ``asked`` is what the scenario says of it; ``before`` and ``after`` are what was seen of what it changes.
+    """
+
+    ground: Ground
+    moment: Moment
+    asked: Strike
+    before: dict[str, str] = field(default_factory=dict)
+    after: dict[str, str] = field(default_factory=dict)
+
+    @abc.abstractmethod
     def strike(self) -> None:
         """Make it happen, and return once it has."""
 
-    def undo(self) -> None:
+    def undo(self) -> None:  # noqa: B027 - many faults are over by themselves
         """End it; harmless where there is nothing to end."""
 
+    @abc.abstractmethod
     def proof(self) -> Proof:
         """Say what was seen; asked for once the run has ended."""

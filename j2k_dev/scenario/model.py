@@ -67,8 +67,9 @@ class Strike:
 class Expected:
     """What has to come of it; seconds from the fault to the first progress after it.
 
-    ``outcome``: results ``equal`` to the notebook's, the notebook's exception (``raised``), or a run that ``failed``
-    by name. ``attempts`` at most, per stage.
+    ``outcome``: results ``equal`` to the notebook's, the notebook's exception (``raised``), a run that ``failed`` by
+    name, or ``equal-or-failed`` where both are right. ``attempts`` at most, per stage; a message that costs all of them
+    is a dead letter, which counts where a run can't fail.
     """
 
     outcome: Outcome = "equal"

@@ -19,3 +19,10 @@ def desk(tmp_path: Path, cache: Path) -> Desk:
     folder = tmp_path / "home" / "desk"
     folder.mkdir(parents=True)
     return Desk(folder, cache)
+
+
+@pytest.fixture
+def signing_desk(desk: Desk, tmp_path: Path) -> Desk:
+    """Give a desk for scenarios: on this machine, signed with a key of its own."""
+    desk.variables.update(J2K_KEY_DIR=str(tmp_path / "key"), J2K_ENGINE="local")
+    return desk

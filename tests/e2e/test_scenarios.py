@@ -15,13 +15,11 @@ STAGES = (("a = [1, 2]", "stage:load"), ("b = sum(a)", "stage:fit"), "c = b + 1"
 
 
 @pytest.fixture
-def ready(desk: Desk, tmp_path: Path) -> Desk:
-    """Have a notebook of three stages verified; the key that signs is the test's own."""
-    desk.variables["J2K_KEY_DIR"] = str(tmp_path / "key")
-    desk.variables["J2K_ENGINE"] = "local"
-    desk.notebook("a.ipynb", *STAGES)
-    desk.equal("up", "a.ipynb")
-    return desk
+def ready(signing_desk: Desk) -> Desk:
+    """Have a notebook of three stages verified."""
+    signing_desk.notebook("a.ipynb", *STAGES)
+    signing_desk.equal("up", "a.ipynb")
+    return signing_desk
 
 
 def scenario(desk: Desk, name: str, *lines: str) -> str:

@@ -96,6 +96,12 @@ def test_a_run_that_was_to_fail_and_does_so_by_name_has_survived() -> None:
     assert (found.verdict, found.why) == ("survived", "")
 
 
+@pytest.mark.parametrize(("ended", "verdict"), [(EQUAL, "survived"), (Ended(3, {"verdict": "different"}), "broken")])
+def test_where_both_are_right_other_results_are_broken_still(ended: Ended, verdict: str) -> None:
+    story, fault = killed_once()
+    assert judged(story, (fault,), ended, outcome="equal-or-failed").verdict == verdict
+
+
 def test_a_broken_promise_is_broken_whatever_the_results_are() -> None:
     story, fault = killed_once()
     story.worker("plot").works(2).ends().forwards()

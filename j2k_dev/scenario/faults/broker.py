@@ -8,7 +8,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from docker.errors import DockerException
@@ -16,13 +16,11 @@ from docker.errors import DockerException
 from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.sandbox.kafka import wait_for_broker
 from j2k_dev.sandbox.proxy import HOST, PODS
-from j2k_dev.scenario.ground import Proof
+from j2k_dev.scenario.ground import Fault, Proof
 
 if TYPE_CHECKING:
     from docker.models.containers import Container as DockerContainer
 
-    from j2k_dev.scenario.ground import Ground, Moment
-    from j2k_dev.scenario.model import Strike
 
 _ANSWER_SECONDS = 10.0
 _QUESTION_MILLISECONDS = 2000
@@ -35,26 +33,20 @@ _TOXICS: dict[str, dict[str, int]] = {
 
 
 @dataclass
-class BrokerDown:
+class BrokerDown(Fault):
     """Kills, pauses or restarts the broker; killed or paused, it is away until it is undone."""
-
-    ground: Ground
-    moment: Moment
-    strike_: Strike
-    before: dict[str, str] = field(default_factory=dict)
-    during: dict[str, str] = field(default_factory=dict)
 
     def strike(self) -> None:
         """Do it."""
         container = self._container()
         self.before = _state(container)
-        if self.strike_.fault == "pause-broker":
+        if self.asked.fault == "pause-broker":
             container.pause()
         else:
             container.kill()
         container.reload()
-        self.during = _state(container)
-        if self.strike_.fault == "restart-broker":
+        self.after = _state(container)
+        if self.asked.fault == "restart-broker":
             container.start()
 
     def undo(self) -> None:
@@ -69,11 +61,11 @@ class BrokerDown:
     def proof(self) -> Proof:
         """Say how the container was, and how it is."""
         after = _state(self._container())
-        if self.strike_.fault == "pause-broker":
-            return Proof(self.during.get("status") == "paused", f"the broker was {self.during.get('status')}",
-                         self.before, self.during)  # fmt: skip
-        ended = self.during.get("status") == "exited"
-        told = f"the broker {self.during.get('status')} with {self.during.get('exit code')}, and began anew"
+        if self.asked.fault == "pause-broker":
+            return Proof(self.after.get("status") == "paused", f"the broker was {self.after.get('status')}",
+                         self.before, self.after)  # fmt: skip
+        ended = self.after.get("status") == "exited"
+        told = f"the broker {self.after.get('status')} with {self.after.get('exit code')}, and began anew"
         return Proof(ended and after["began"] != self.before["began"], told, self.before, after)
 
     def _container(self) -> DockerContainer:
@@ -90,26 +82,20 @@ def _state(container: DockerContainer) -> dict[str, str]:
 
 
 @dataclass
-class Network:
+class Network(Fault):
     """Cuts the way to the broker, or makes it slow (0.4 s there and back, 40 kB/s), with the sandbox's proxy."""
-
-    ground: Ground
-    moment: Moment
-    strike_: Strike
-    before: dict[str, str] = field(default_factory=dict)
-    during: dict[str, str] = field(default_factory=dict)
 
     def strike(self) -> None:
         """Do it to pods and to this machine's own way, by which it is measured."""
         self.before = self._measured()
         for proxy in (PODS, HOST):
-            if self.strike_.fault == "cut-network":
+            if self.asked.fault == "cut-network":
                 self._ask(f"/proxies/{proxy}", {"enabled": False})
             else:
                 for kind, attributes in _TOXICS.items():
                     toxic = {"name": f"j2k-{kind}", "type": kind, "attributes": attributes}
                     self._ask(f"/proxies/{proxy}/toxics", toxic)
-        self.during = self._measured()
+        self.after = self._measured()
 
     def undo(self) -> None:
         """Put everything back as it was."""
@@ -117,13 +103,13 @@ class Network:
 
     def proof(self) -> Proof:
         """Say how long an answer took by this way before, and then."""
-        before, then = self.before["answer"], self.during["answer"]
+        before, then = self.before["answer"], self.after["answer"]
         told = f"a question to the broker through the proxy: {before} before, {then} then"
-        if self.strike_.fault == "cut-network":
+        if self.asked.fault == "cut-network":
             bit = before != "no answer" and then == "no answer"
         else:
-            bit = float(self.during["seconds"]) > float(self.before["seconds"]) + _LATENCY_MILLISECONDS / 1000
-        return Proof(bit, told, self.before, self.during)
+            bit = float(self.after["seconds"]) > float(self.before["seconds"]) + _LATENCY_MILLISECONDS / 1000
+        return Proof(bit, told, self.before, self.after)
 
     def _measured(self) -> dict[str, str]:
         seconds = question_seconds(self.ground.on_cluster.state.kafka_proxied)

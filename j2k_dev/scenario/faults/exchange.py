@@ -3,37 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from j2k_dev.deploy.manifests import EXCHANGE_MOUNT
 from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.scenario.faults.pods import Container
-from j2k_dev.scenario.ground import Proof
+from j2k_dev.scenario.ground import Fault, Proof
 from j2k_dev.worker.blobs import BlobStore
 from j2k_dev.worker.exchange import Exchange
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from j2k_dev.scenario.ground import Ground, Moment
-    from j2k_dev.scenario.model import Strike
 
 _SNAPSHOTS = f"{EXCHANGE_MOUNT}/snapshots"
 
 
 @dataclass
-class MountFault:
+class MountFault(Fault):
     """Makes the exchange read-only, or full where snapshots go, as the struck worker's container sees it.
 
     It is done to the container's own mounts: other pods, and this machine's disk, are left alone.
     """
 
-    ground: Ground
-    moment: Moment
-    strike_: Strike
-    before: dict[str, str] = field(default_factory=dict)
-    during: dict[str, str] = field(default_factory=dict)
     container: Container | None = None
 
     def strike(self) -> None:
@@ -41,25 +34,25 @@ class MountFault:
         self.container = Container.of(self.ground.on_cluster, self.moment.worker)
         self.before = self._seen()
         mount = f"mount --namespace {self.container.first}"
-        if self.strike_.fault == "readonly-exchange":
+        if self.asked.fault == "readonly-exchange":
             # A second mount on top: the first can't become read-only while files of it are open.
             self.container.in_node(f"{mount} --bind {EXCHANGE_MOUNT} {EXCHANGE_MOUNT}")
             self.container.in_node(f"{mount} -o remount,bind,ro {EXCHANGE_MOUNT}")
         else:  # one page: no snapshot is so small
             self.container.in_node(f"{mount} -t tmpfs -o size=4k,mode=1777 full {_SNAPSHOTS}")
-        self.during = self._seen()
+        self.after = self._seen()
 
     def undo(self) -> None:
         """Put it back, if the container is still there: a new one has mounts of its own."""
         if self.container is None:
             return
-        place = EXCHANGE_MOUNT if self.strike_.fault == "readonly-exchange" else _SNAPSHOTS
+        place = EXCHANGE_MOUNT if self.asked.fault == "readonly-exchange" else _SNAPSHOTS
         self.container.in_node(f"umount --lazy --namespace {self.container.first} {place} 2>/dev/null || true")
 
     def proof(self) -> Proof:
         """Say what the container's own list of mounts said before, and then."""
-        told = f"the container's mounts: {self.before['mounts']} before, {self.during['mounts']} then"
-        return Proof(self.before != self.during, told, self.before, self.during)
+        told = f"the container's mounts: {self.before['mounts']} before, {self.after['mounts']} then"
+        return Proof(self.before != self.after, told, self.before, self.after)
 
     def _seen(self) -> dict[str, str]:
         assert self.container is not None
@@ -70,14 +63,9 @@ class MountFault:
 
 
 @dataclass
-class Damage:
+class Damage(Fault):
     """Damages, cuts off or removes what the stage is about to restore; another copy of it is nowhere."""
 
-    ground: Ground
-    moment: Moment
-    strike_: Strike
-    before: dict[str, str] = field(default_factory=dict)
-    after: dict[str, str] = field(default_factory=dict)
     file: Path | None = None
 
     def strike(self) -> None:
@@ -85,21 +73,18 @@ class Damage:
         self.file = self._victim()
         content = self.file.read_bytes()
         self.before = _seen(self.file)
-        if self.strike_.fault == "remove-snapshot":
+        if self.asked.fault == "remove-snapshot":
             self.file.unlink()
         else:
             self.file.chmod(0o644)
-            self.file.write_bytes(_damaged(content, half=self.strike_.fault == "truncate-blob"))
+            self.file.write_bytes(_damaged(content, half=self.asked.fault == "truncate-blob"))
         self.after = _seen(self.file)
-
-    def undo(self) -> None:
-        """Do nothing: damage stays, and has to be found."""
 
     def proof(self) -> Proof:
         """Say what was done; the file may have been removed or made anew since, by whoever found it."""
         what = {"damage-blob": "one byte changed in the middle", "truncate-blob": "the second half cut off"}
         name = self.file.name[:16] if self.file else ""
-        told = f"{name}: {what.get(self.strike_.fault, 'removed')}"
+        told = f"{name}: {what.get(self.asked.fault, 'removed')}"
         return Proof(self.before != self.after, told, self.before, self.after)
 
     def _victim(self) -> Path:
@@ -110,7 +95,7 @@ class Damage:
             told = f"nothing is handed over to {self.moment.stage}"
             raise MachineryFailed(told, "strike a later stage")
         snapshot = self.ground.exchange / "snapshots" / before.snapshot
-        return snapshot if self.strike_.fault == "remove-snapshot" else self._largest_blob(snapshot)
+        return snapshot if self.asked.fault == "remove-snapshot" else self._largest_blob(snapshot)
 
     def _largest_blob(self, snapshot: Path) -> Path:
         from j2k_dev.worker.snapshot import Restorer  # noqa: PLC0415 - imports IPython

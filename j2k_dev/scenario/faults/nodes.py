@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.sandbox.api import read_api
 from j2k_dev.sandbox.nodes import execute
 from j2k_dev.scenario.faults.pods import pod_of
-from j2k_dev.scenario.ground import Proof
+from j2k_dev.scenario.ground import Fault, Proof
 from j2k_dev.scenario.waiting import within
-
-if TYPE_CHECKING:
-    from j2k_dev.scenario.ground import Ground, Moment
-    from j2k_dev.scenario.model import Strike
 
 _READY_SECONDS = 60.0
 _DRAIN_SECONDS = 60.0
 
 
 @dataclass
-class NodeDown:
+class NodeDown(Fault):
     """Drains, stops or restarts the node that the worker's pod is on."""
 
-    ground: Ground
-    moment: Moment
-    strike_: Strike
     node: str = ""
-    before: dict[str, str] = field(default_factory=dict)
-    during: dict[str, str] = field(default_factory=dict)
 
     def strike(self) -> None:
         """Do it."""
@@ -39,14 +30,14 @@ class NodeDown:
         if not self.node or self.node.endswith("control-plane"):
             raise MachineryFailed(f"{self.moment.worker} is on no node that can go", "j2k sandbox up --nodes 3")
         self.before = self._seen()
-        if self.strike_.fault == "drain-node":
+        if self.asked.fault == "drain-node":
             flags = ("--ignore-daemonsets", "--delete-emptydir-data", "--force")
             cluster.kubectl.call("drain", self.node, *flags, timeout=_DRAIN_SECONDS)
         else:
             cluster.client.api.kill(self.node)
-            if self.strike_.fault == "restart-node":
+            if self.asked.fault == "restart-node":
                 cluster.client.api.start(self.node)
-        self.during = self._seen()
+        self.after = self._seen()
 
     def undo(self) -> None:
         """Have the node again, and wait until it is ready."""
@@ -55,15 +46,15 @@ class NodeDown:
         cluster = self.ground.on_cluster
         if not self._inspected()["State"]["Running"]:
             cluster.client.api.start(self.node)
-        if self.strike_.fault == "drain-node":
+        if self.asked.fault == "drain-node":
             cluster.kubectl.call("uncordon", self.node)
         if not within(_READY_SECONDS, self._is_ready):
             raise MachineryFailed(f"{self.node} is not ready again", "j2k sandbox up")
 
     def proof(self) -> Proof:
         """Say how the node was before, and then."""
-        told = f"{self.node}: {_words(self.before)} before, {_words(self.during)} then"
-        return Proof(self.before != self.during, told, self.before, self.during)
+        told = f"{self.node}: {_words(self.before)} before, {_words(self.after)} then"
+        return Proof(self.before != self.after, told, self.before, self.after)
 
     def _seen(self) -> dict[str, str]:
         state, spec = self._inspected()["State"], self._node().get("spec", {})
@@ -82,20 +73,14 @@ class NodeDown:
 
 
 @dataclass
-class ApiServerAway:
+class ApiServerAway(Fault):
     """Stops the API server's process where it is: it holds its port, and answers nobody."""
-
-    ground: Ground
-    moment: Moment
-    strike_: Strike
-    before: dict[str, str] = field(default_factory=dict)
-    during: dict[str, str] = field(default_factory=dict)
 
     def strike(self) -> None:
         """Stop it."""
         self.before = self._seen()
         self._signal("STOP")
-        self.during = self._seen()
+        self.after = self._seen()
 
     def undo(self) -> None:
         """Let it go on."""
@@ -104,8 +89,8 @@ class ApiServerAway:
 
     def proof(self) -> Proof:
         """Say whether it answered."""
-        told = f"the API server {self.before['api']} before, and {self.during['api']} then"
-        return Proof(self.before["api"] == "answers" != self.during["api"], told, self.before, self.during)
+        told = f"the API server {self.before['api']} before, and {self.after['api']} then"
+        return Proof(self.before["api"] == "answers" != self.after["api"], told, self.before, self.after)
 
     def _signal(self, name: str) -> None:
         cluster = self.ground.on_cluster

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.sandbox.nodes import execute
-from j2k_dev.scenario.ground import Proof
+from j2k_dev.scenario.ground import Fault, Proof
 from j2k_dev.scenario.waiting import within
 
 if TYPE_CHECKING:
-    from j2k_dev.scenario.ground import Ground, Moment, OnCluster
-    from j2k_dev.scenario.model import Strike
+    from j2k_dev.scenario.ground import OnCluster
 
 _EFFECT_SECONDS = 30.0
 _NOWHERE = "sha256:" + "0" * 64
@@ -85,26 +84,18 @@ def container_facts(pod: Any) -> dict[str, str]:
 
 
 @dataclass
-class DeletePod:
+class DeletePod(Fault):
     """Deletes the worker's pod: at once, or with ``seconds`` to say farewell."""
-
-    ground: Ground
-    moment: Moment
-    strike_: Strike
-    before: dict[str, str] = field(default_factory=dict)
 
     def strike(self) -> None:
         """Delete it."""
         cluster = self.ground.on_cluster
         self.before = container_facts(pod_of(cluster, self.moment.worker))
-        how = ["--force"] if not self.strike_.seconds else []
-        grace = f"--grace-period={self.strike_.seconds}"
+        how = ["--force"] if not self.asked.seconds else []
+        grace = f"--grace-period={self.asked.seconds}"
         cluster.kubectl.call(
             "delete", "pod", self.moment.worker, "--namespace", cluster.namespace, grace, *how, "--wait=false"
         )
-
-    def undo(self) -> None:
-        """Do nothing: its Deployment makes another."""
 
     def proof(self) -> Proof:
         """See that it is gone, and which one came."""
@@ -122,13 +113,9 @@ class DeletePod:
 
 
 @dataclass
-class OutOfMemory:
+class OutOfMemory(Fault):
     """Takes away what memory a container has beyond what it uses now, so that the kernel kills who asks for more."""
 
-    ground: Ground
-    moment: Moment
-    strike_: Strike
-    before: dict[str, str] = field(default_factory=dict)
     container: Container | None = None
     usual: str = ""
 
@@ -180,14 +167,10 @@ _RESTORE_LIMIT = "echo {limit} > $at/$max 2>/dev/null || true"
 
 
 @dataclass
-class UnpullableImage:
+class UnpullableImage(Fault):
     """Gives a stage an image that is in no registry, as a wrong release would."""
 
-    ground: Ground
-    moment: Moment
-    strike_: Strike
     struck: bool = False
-    before: dict[str, str] = field(default_factory=dict)
     seen: str = ""
 
     def strike(self) -> None:
@@ -225,13 +208,8 @@ class UnpullableImage:
 
 
 @dataclass
-class RollingUpdate:
+class RollingUpdate(Fault):
     """Replaces a stage's pods as a new release would, in the middle of the run."""
-
-    ground: Ground
-    moment: Moment
-    strike_: Strike
-    before: dict[str, str] = field(default_factory=dict)
 
     def strike(self) -> None:
         """Ask for new pods."""
@@ -239,9 +217,6 @@ class RollingUpdate:
         self.before = {"pods": self._pods()}
         name = f"deployment/{cluster.objects[self.moment.stage]}"
         cluster.kubectl.call("rollout", "restart", name, "--namespace", cluster.namespace)
-
-    def undo(self) -> None:
-        """Do nothing: new pods are as good."""
 
     def proof(self) -> Proof:
         """See that none of the old pods is left."""
@@ -257,13 +232,9 @@ class RollingUpdate:
 
 
 @dataclass
-class Rebalance:
+class Rebalance(Fault):
     """Adds a worker to the stage's group, so that Kafka deals out its partitions anew, and takes it away again."""
 
-    ground: Ground
-    moment: Moment
-    strike_: Strike
-    before: dict[str, str] = field(default_factory=dict)
     most: int = 0
 
     def strike(self) -> None:

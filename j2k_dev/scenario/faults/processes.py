@@ -5,17 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from j2k_dev.scenario.faults.pods import Container
-from j2k_dev.scenario.ground import Proof
+from j2k_dev.scenario.ground import Fault, Proof
 from j2k_dev.scenario.waiting import within
-
-if TYPE_CHECKING:
-    from j2k_dev.scenario.ground import Ground, Moment
-    from j2k_dev.scenario.model import Strike
 
 _SIGNALS = {
     "kill": signal.SIGKILL,
@@ -86,40 +82,35 @@ class PodProcess:
 
 
 @dataclass
-class Signal:
+class Signal(Fault):
     """Sends a signal to the cells' process or to the worker."""
 
-    ground: Ground
-    moment: Moment
-    strike_: Strike
-    before: dict[str, str] = field(default_factory=dict)
-    after: dict[str, str] = field(default_factory=dict)
     process: Process | None = None
     container: Container | None = None
 
     def strike(self) -> None:
         """Send it, and see what becomes of the process."""
-        number = self.moment.cells_process if self.strike_.process == "cells" else self.moment.worker_process
+        number = self.moment.cells_process if self.asked.process == "cells" else self.moment.worker_process
         self.process = self._process(number)
         self.before = {"process": str(number), "state": self.process.state(), **self._container_facts()}
-        self.process.signal(_SIGNALS[self.strike_.fault])
-        wanted = _STOPPED if self.strike_.fault == "stop" else _GONE
-        if self.strike_.fault in {"kill", "stop"}:
+        self.process.signal(_SIGNALS[self.asked.fault])
+        wanted = _STOPPED if self.asked.fault == "stop" else _GONE
+        if self.asked.fault in {"kill", "stop"}:
             within(_EFFECT_SECONDS, lambda: self.process is not None and self.process.state() == wanted)
         self.after = {"process": str(number), "state": self.process.state()}
 
     def undo(self) -> None:
         """Let a process go on that is still stopped: nothing stays behind."""
-        if self.process is not None and self.strike_.fault == "stop":
+        if self.process is not None and self.asked.fault == "stop":
             self.process.signal(signal.SIGCONT)
 
     def proof(self) -> Proof:
         """Say what was seen of the process, and of its container."""
         container = self._container_facts()
         after = {**self.after, **container}
-        name, process = _SIGNALS[self.strike_.fault].name, f"process {self.before['process']}"
+        name, process = _SIGNALS[self.asked.fault].name, f"process {self.before['process']}"
         there = self.before["state"] == "running"
-        if self.strike_.fault in {"kill", "stop"}:
+        if self.asked.fault in {"kill", "stop"}:
             bit = there and self.after["state"] in {_GONE, _STOPPED}
             return Proof(bit, f"{process} was {self.before['state']}, and {self.after['state']} after {name}",
                          self.before, after)  # fmt: skip

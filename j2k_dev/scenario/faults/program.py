@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from j2k_dev.scenario.ground import Proof
+from j2k_dev.scenario.ground import Fault, Proof
 from j2k_dev.scenario.waiting import within
 
 if TYPE_CHECKING:
     import subprocess
 
-    from j2k_dev.scenario.ground import Ground, Moment
-    from j2k_dev.scenario.model import Strike
 
 _GONE_SECONDS = 5.0
 
 
 @dataclass
-class KillJ2k:
+class KillJ2k(Fault):
     """Kills the command that carries the run; whoever conducts the scenario calls it again, as a user would."""
-
-    ground: Ground
-    moment: Moment
-    strike_: Strike
-    before: dict[str, str] = field(default_factory=dict)
-    after: dict[str, str] = field(default_factory=dict)
 
     def strike(self) -> None:
         """Kill it."""
@@ -35,9 +27,6 @@ class KillJ2k:
         subject.send_signal(signal.SIGKILL)
         within(_GONE_SECONDS, lambda: subject.poll() is not None)
         self.after = {"process": str(subject.pid), "exit code": str(subject.poll())}
-
-    def undo(self) -> None:
-        """Do nothing: it is called again."""
 
     def proof(self) -> Proof:
         """Say how it ended."""

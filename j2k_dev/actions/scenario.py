@@ -241,8 +241,13 @@ def _one(
         named.name, scenario.title, scenario.shows, verified.engine, options.notebook.name, run, judged.verdict,
         judged.why, seen.started, seen.finished - seen.started, judged.recovery, seen.struck, judged.checks,
         judged.stages, judged.violations, tuple(map(to_plain, events)),
-        log_tails(workspace, run, log), float(scenario.expect.recovery_seconds),
+        log_tails(workspace, run, log), float(scenario.expect.recovery_seconds), _report_of(workspace, run),
     )  # fmt: skip
+
+
+def _report_of(workspace: Workspace, run: str) -> str:
+    page = workspace.run(run).report
+    return str(page.relative_to(workspace.root)) if page.exists() else ""
 
 
 def _with_stages(scenario: Scenario, stage: str, verified: Verified) -> Scenario:

@@ -276,7 +276,7 @@ ARGUMENTS: dict[str, tuple[Any, Any]] = {
         None,
     ),
     "names": (
-        Annotated[list[str] | None, typer.Argument(help="Scenarios by name, or files.", metavar="[NAME|FILE]...")],
+        Annotated[list[str] | None, typer.Argument(help="Scenarios by name, or files.", metavar="NAME|FILE")],
         None,
     ),
     "stage": (Annotated[str | None, typer.Argument(help="One stage only.", metavar="[STAGE]")], None),

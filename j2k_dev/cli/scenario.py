@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import os
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from j2k_dev.cli.command import add
-from j2k_dev.engine.workspace import read_json, workspace_at, write_text
+from j2k_dev.engine.workspace import notebook_folder, read_json, workspace_at, write_text
 from j2k_dev.model.codec import to_plain
 from j2k_dev.model.errors import BadInput, MachineryFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import typer
 
@@ -45,13 +45,15 @@ def scenario(session: Session, values: dict[str, Any]) -> int:
     from j2k_dev.actions.scenario import ScenarioOptions, scenarios  # noqa: PLC0415 - help needs none of it
     from j2k_dev.report.scenario_board import board  # noqa: PLC0415 - see above
 
-    notebook = _notebook(session, values)
     if values["new"]:
-        return _write_new(session, values["new"], notebook.parent)
+        return _write_new(session, values["new"], notebook_folder(values["beside"] or Path()))
     if values["listed"]:
-        return _list(session, notebook, str(values["engine"] or ""))
+        return _list(session, _latest(session, values) or Path("none.ipynb"), str(values["engine"] or ""))
     if [bool(values["names"]), values["every_scenario"], bool(values["chance"])].count(True) != 1:
         raise BadInput("name scenarios, or say --all or --random", "j2k scenario --list shows them")
+    notebook = _latest(session, values)
+    if notebook is None:
+        raise BadInput("no notebook was run here", "j2k up NOTEBOOK, or --notebook NOTEBOOK")
     options = ScenarioOptions(
         notebook, tuple(values["names"] or ()), values["every_scenario"], session.override, _arguments(values),
         values["chance"] or 0, values["seed"] if values["seed"] is not None else int.from_bytes(os.urandom(3)),
@@ -60,17 +62,17 @@ def scenario(session: Session, values: dict[str, Any]) -> int:
     return _show(session, results, unfit, values["junit"], workspace_at(notebook, session.override).root / _PAGE)
 
 
-def _notebook(session: Session, values: dict[str, Any]) -> Path:
-    """Find the notebook: the one that is named, else that of the latest run here."""
+def _latest(session: Session, values: dict[str, Any]) -> Path | None:
+    """Find the notebook: the one that is named, else that of the latest run here, if there was any."""
     if values["beside"]:
         found: Path = values["beside"]
         return found
-    workspace = session.workspace()
+    workspace = workspace_at(None, session.override)
     for run in workspace.run_names():
         told = read_json(workspace.run(run).summary)
         if told and (place := workspace.root.parent / str(told.get("notebook", ""))).is_file():
             return place
-    raise BadInput("no notebook was run here", "j2k up NOTEBOOK, or --notebook NOTEBOOK")
+    return None
 
 
 def _arguments(values: dict[str, Any]) -> tuple[str, ...]:
@@ -86,7 +88,7 @@ def _write_new(session: Session, name: str, folder: Path) -> int:
     from j2k_dev.scenario.catalogue import FOLDER, template  # noqa: PLC0415 - see scenario
     from j2k_dev.scenario.json_schema import json_schema  # noqa: PLC0415 - see scenario
 
-    file = folder.absolute() / FOLDER / f"{name}.yaml"
+    file = folder / FOLDER / f"{name}.yaml"
     if file.exists():
         raise BadInput(f"{file} is there already", "edit it, or remove it")
     schema = file.parent / ".schema.json"  # so that editors complete and check what is written

@@ -81,7 +81,8 @@ class ScenarioResult:
 
     ``recovery`` is the time from the (last) fault to the first progress after it, None where none came;
     ``recovery_allowed`` how long it may be. ``events`` is the history of the run, each the plain form of an event:
-    time, worker, stage, attempt, event, detail. ``logs`` are the last lines of each log by its name.
+    time, worker, stage, attempt, event, detail. ``logs`` are the last lines of each log by its name. ``report`` is the
+    run's own page, from the workspace, if it has one.
     """
 
     scenario: str
@@ -102,6 +103,7 @@ class ScenarioResult:
     events: tuple[dict[str, Any], ...] = ()
     logs: dict[str, str] = field(default_factory=dict)
     recovery_allowed: float | None = None
+    report: str = ""
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,16 @@ def test_a_new_scenario_runs_as_it_is(ready: Desk) -> None:
     assert "is there already" in again.all
 
 
+def test_faults_by_chance_are_survived_and_can_be_had_again(ready: Desk) -> None:
+    told = ready.j2k("scenario", "--random", "2", "--seed", "5", "--json")
+    assert told.code == 0, told.all
+    (result,) = told.json["scenarios"]
+    assert (result["scenario"], result["verdict"], len(result["struck"])) == ("random-5", "survived", 2)
+    again = ready.j2k("scenario", ".j2k/scenarios/random-5.yaml", "--json").json["scenarios"][0]
+    faults = [[(struck["fault"], struck["stage"]) for struck in one["struck"]] for one in (result, again)]
+    assert faults[0] == faults[1]
+
+
 def test_no_scenario_while_another_run_goes_on(ready: Desk) -> None:
     ready.notebook("long.ipynb", ("import time", "stage:load"), ("time.sleep(5)", "stage:wait"))
     going = ready.start("run", "long.ipynb")

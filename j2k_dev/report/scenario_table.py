@@ -36,20 +36,21 @@ if TYPE_CHECKING:
 _NEVER = "never run"
 
 
-def print_scenarios(console: Console, listed: Sequence[Listed]) -> None:
-    """Print what there is, what each needs, and what its last verdict was."""
+def print_scenarios(console: Console, listed: Sequence[Listed], now: float | None = None) -> None:
+    """Print what there is, what each needs, and what its last verdict was; ``now`` is the time, seconds since 1970."""
+    now = time.time() if now is None else now
     if console.is_terminal:
         table = _table("scenario", "runs on", "last verdict")
         table.expand, table.columns[0].ratio = True, 1
         table.columns[1].max_width, table.columns[2].max_width = 14, 24
         for each in listed:
             name = Text.assemble((plain_text(each.scenario), "bold"), "\n", (plain_text(each.title), "dim"))
-            table.add_row(name, _runs_on(each), _last(each))
+            table.add_row(name, _runs_on(each), _last(each, now))
         console.print(table)
         return
     width = max((len(each.scenario) for each in listed), default=0)
     for each in listed:
-        parts = (f"{plain_text(each.scenario):<{width}}", _one_line(_last(each)), _runs_on(each), each.title)
+        parts = (f"{plain_text(each.scenario):<{width}}", _one_line(_last(each, now)), _runs_on(each), each.title)
         _line(console, Text("  ".join(map(plain_text, parts))))
 
 
@@ -153,11 +154,11 @@ def _runs_on(each: Listed) -> str:
     return plain_text(", ".join(part for part in (" or ".join(each.engines), each.needs) if part))
 
 
-def _last(each: Listed) -> Text:
+def _last(each: Listed, now: float) -> Text:
     known = next((verdict for verdict in MARKS if verdict == each.verdict), None)
     if known is None:
         return Text(_NEVER, style="dim")
-    age = f"{human_seconds(max(round(time.time() - each.at), 1))} ago"
+    age = f"{human_seconds(max(round(now - each.at), 1))} ago"
     text = Text.assemble(_mark(known, word=True), "\n", (age, "dim"))
     return text.append(f"\nstale: {plain_text(', '.join(each.stale))}", style="yellow") if each.stale else text
 

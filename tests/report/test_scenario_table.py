@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from j2k_dev.report.scenario_table import print_result, print_results, print_sce
 from tests.report import scenario_results as made
 
 PAGE = Path("/a" * 60) / "scenarios.html"
-NOW = time.time()
+NOW = 1_800_000_000.0
 CATALOGUE = (
     Listed("kill-stage-2", "The process that runs the cells is killed", ("local", "kind"), "", "survived", NOW - 7200),
     Listed(
@@ -53,7 +52,7 @@ def flat(console: Console) -> str:
 
 
 def test_the_catalogue_says_what_each_needs_and_its_last_verdict(terminal: Console) -> None:
-    print_scenarios(terminal, CATALOGUE)
+    print_scenarios(terminal, CATALOGUE, NOW)
     rows = text_of(terminal).splitlines()
     assert rows[2].split() == ["kill-stage-2", "local", "or", "kind", "✓", "survived"]
     assert "2 h ago" in rows[3]
@@ -62,7 +61,7 @@ def test_the_catalogue_says_what_each_needs_and_its_last_verdict(terminal: Conso
 
 
 def test_elsewhere_the_catalogue_is_one_line_for_each(pipe: Console) -> None:
-    print_scenarios(pipe, CATALOGUE)
+    print_scenarios(pipe, CATALOGUE, NOW)
     first, second, third = text_of(pipe).splitlines()
     assert first == "kill-stage-2    ✓ survived 2 h ago  local or kind  The process that runs the cells is killed"
     assert second == (

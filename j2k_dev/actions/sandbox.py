@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from j2k_dev.actions.scenario_mend import mend_unless_at_work
 from j2k_dev.engine.workspace import open_workspace, workspace_at
 from j2k_dev.sandbox.commands import SystemRunner
 from j2k_dev.sandbox.docker_engine import provision
@@ -61,6 +62,8 @@ class BringUp:
     def execute(self, context: SandboxContext) -> SandboxState:
         """Return what the sandbox tells of itself."""
         raise_limits(context.progress)
+        if not context.sandbox.name:
+            mend_unless_at_work(context.sandbox.workspace, context.progress.note)
         images = partial(provide_images, self.images, context.client, context.runner, context.progress)
         state = bring_up(
             context.sandbox,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from j2k_dev.actions.run import PIPELINE, run_name
 from j2k_dev.actions.scenario_evidence import Verified, entry_of
-from j2k_dev.actions.scenario_ground import ground_of, history_of, is_deployed, log_tails, steady
+from j2k_dev.actions.scenario_ground import ground_of, history_of, is_deployed, log_tails, on_bus, steady
+from j2k_dev.actions.scenario_mend import FOLDER, Left, begin, end, mend
 from j2k_dev.engine.locks import lock, refuse_while_runs_go_on
 from j2k_dev.engine.workspace import Workspace, open_workspace, read_json, write_text
 from j2k_dev.evidence import keys, record
@@ -25,7 +26,9 @@ from j2k_dev.scenario.chance import by_chance, smaller, to_yaml
 from j2k_dev.scenario.conduct import Conductor
 from j2k_dev.scenario.faults.table import engines_of
 from j2k_dev.scenario.subject import Subject, call
+from j2k_dev.scenario.unflushed import told_in
 from j2k_dev.scenario.verdict import judge
+from j2k_dev.scenario.waiting import uninterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,10 +38,10 @@ if TYPE_CHECKING:
     from j2k_dev.actions.scenario_ground import Site
     from j2k_dev.actions.ui import Ui
     from j2k_dev.report.scenario_board import Board
+    from j2k_dev.scenario.conduct import Seen
     from j2k_dev.scenario.model import Scenario
     from j2k_dev.scenario.subject import Ended
 
-FOLDER = "scenarios"
 _SETTLING_SECONDS = 60.0
 _ERRORS: Mapping[int, type[J2kError]] = {
     error.exit_code: error for error in (NotebookRaised, BadInput, Different, Refused, MachineryFailed)
@@ -75,6 +78,7 @@ def scenarios(
     own.root.mkdir(exist_ok=True)
     key = keys.signing_key(note=ui.note)  # before anything is done that would have to be signed
     with lock(own, wait=False):
+        mend(workspace, ui.note)
         refuse_while_runs_go_on(workspace)
         verified = verify(options, workspace)
         if options.chance:
@@ -198,6 +202,8 @@ def _unfit(named: Named, verified: Verified, workspace: Workspace) -> str:
             return f"{strike.fault} is nothing for the engine {verified.engine} (--engine {' or '.join(can)})"
     for stage in {scenario.stage, *(strike.stage for strike in scenario.method if strike.stage)}:
         stage_of(stage, verified.stages)
+    if any(strike.fault == "power-cut" for strike in scenario.method) and not told_in(workspace.exchange):
+        return "nobody tells here what is not on the disk yet (Linux 6.5 or later does, and not of disks in memory)"
     nodes = ground_nodes(workspace) if verified.engine == "kind" else 1
     if nodes < scenario.nodes:
         return f"needs {scenario.nodes} nodes, and there is {nodes} (j2k sandbox down; j2k sandbox up --nodes 3)"
@@ -225,17 +231,16 @@ def _one(
     more = ("--replicas", str(scenario.replicas)) if scenario.replicas > 1 else ()
     asked = ("run", *_common(options), "--engine", verified.engine, *more, "--fresh", "--as-run", run, "--json")
     with ground_of(workspace, verified, run, Subject(asked, log)) as site:
-        with site.on_workers() if scenario.nodes > 1 else contextlib.nullcontext():
+        conductor = Conductor(scenario, site.ground, site.subject, stage, tell)
+        with _noted(conductor, workspace), site.on_workers() if scenario.nodes > 1 else contextlib.nullcontext():
             _renew(site, tell)
             if unsteady := steady(site, scenario.steady, _SETTLING_SECONDS if scenario.nodes > 1 else 0.0):
                 raise MachineryFailed(f"before the fault: {unsteady}", "j2k doctor, j2k sandbox up")
-            seen = Conductor(scenario, site.ground, site.subject, stage, tell).conduct()
-            for rollback in scenario.rollback:
-                site.roll_back(rollback, stage)
+            seen = _rolled_back(conductor, site)
         tell("waiting until everything is as before")
         unsteady = steady(site, scenario.steady)
         histories = history_of(site, seen, workspace)
-        judged = judge(scenario.expect, seen, histories, unsteady)
+        judged = judge(scenario.expect, seen, histories, unsteady, on_bus(site, histories))
     events = sorted((event for history in histories for event in history.events), key=lambda event: event.time)
     return ScenarioResult(
         named.name, scenario.title, scenario.shows, verified.engine, options.notebook.name, run, judged.verdict,
@@ -243,6 +248,28 @@ def _one(
         judged.stages, judged.violations, tuple(map(to_plain, events)),
         log_tails(workspace, run, log), float(scenario.expect.recovery_seconds), _report_of(workspace, run),
     )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _noted(conductor: Conductor, workspace: Workspace) -> Iterator[None]:
+    """Leave a note of what is struck for as long as it is not undone."""
+    cluster = conductor.ground.cluster
+    begin(workspace, Left(conductor.ground.run, cluster.namespace if cluster else ""))
+    try:
+        yield
+    finally:
+        if conductor.is_put_back:
+            end(workspace)
+
+
+def _rolled_back(conductor: Conductor, site: Site) -> Seen:
+    """Do a scenario to a run, and roll it back, whatever happens."""
+    try:
+        return conductor.conduct()
+    finally:
+        with uninterrupted():
+            for rollback in conductor.scenario.rollback:
+                site.roll_back(rollback, conductor.stage)
 
 
 def _report_of(workspace: Workspace, run: str) -> str:

@@ -17,6 +17,8 @@ from j2k_dev.model.pipeline import Pipeline
 from j2k_dev.model.scenario import Publication
 from j2k_dev.scenario.ground import Ground, OnCluster
 from j2k_dev.scenario.history import RunHistory
+from j2k_dev.scenario.verdict import OnBus
+from j2k_dev.scenario.waiting import within
 from j2k_dev.worker.bus import Topics
 from j2k_dev.worker.child import outcome_of
 from j2k_dev.worker.events import read_events
@@ -33,10 +35,12 @@ if TYPE_CHECKING:
     from j2k_dev.model.run import Message
     from j2k_dev.scenario.conduct import Seen
     from j2k_dev.scenario.subject import Subject
+    from j2k_dev.worker.kafka.bus import KafkaBus
 
 _STEADY_SECONDS = 90.0
 _LOOK_SECONDS = 0.25
 _LOG_LINES = 80
+_DRAINED_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -92,10 +96,10 @@ def ground_of(workspace: Workspace, verified: Verified, run: str, subject: Subje
     }
     with contextlib.ExitStack() as stack:
         cluster = stack.enter_context(_cluster(workspace, verified)) if verified.engine == "kind" else None
-        send = _sending(cluster) if cluster else _sending_here(workspace, run)
+        send, waiting = _messages(cluster) if cluster else _messages_here(workspace, run)
         yield Site(
             Ground(
-                "kind" if cluster else "local", run, workspace.exchange, verified.stages, cells, send,
+                "kind" if cluster else "local", run, workspace.exchange, verified.stages, cells, send, waiting,
                 lambda: subject.running, cluster,
             ),
             subject,
@@ -121,10 +125,12 @@ def _cluster(workspace: Workspace, verified: Verified) -> Iterator[OnCluster]:
     if state is None or placed is None:
         raise MachineryFailed("the pipeline is not on the workspace's sandbox", "j2k up NOTEBOOK --engine kind")
     names = (f"deployment/{name}" for name in placed.stages.values())
-    topics = dict(map(_stage_and_topic, placed.calls.find(placed.namespace, *names)))
+    environments = list(map(_environment, placed.calls.find(placed.namespace, *names)))
+    topics = {values["J2K_STAGE"]: values["INPUT_TOPIC"] for values in environments}
+    letters = next((values["DEAD_LETTER_TOPIC"] for values in environments), "")
     with contextlib.closing(connect()) as client:
         overlay = workspace.root / MANIFESTS / LOCAL
-        yield OnCluster(placed.calls, placed.namespace, placed.stages, topics, overlay, sandbox, client, state)
+        yield OnCluster(placed.calls, placed.namespace, placed.stages, topics, letters, overlay, sandbox, client, state)
 
 
 def is_deployed(workspace: Workspace, verified: Verified) -> bool:
@@ -136,29 +142,47 @@ def is_deployed(workspace: Workspace, verified: Verified) -> bool:
         return False
 
 
-def _stage_and_topic(deployment: Any) -> tuple[str, str]:
-    environment = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
-    values = {each["name"]: each.get("value", "") for each in environment}
-    return values["J2K_STAGE"], values["INPUT_TOPIC"]
+def _environment(deployment: Any) -> dict[str, str]:
+    """Read what the worker of a stage is told."""
+    told = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
+    return {each["name"]: each.get("value", "") for each in told}
 
 
-def _sending(cluster: OnCluster) -> Callable[[str, Message], None]:
+@contextlib.contextmanager
+def _bus(cluster: OnCluster) -> Iterator[KafkaBus]:
+    from j2k_dev.worker.kafka.bus import KafkaBus  # noqa: PLC0415 - takes its time to import
+    from j2k_dev.worker.kafka.settings import KafkaSettings  # noqa: PLC0415 - see above
+
+    with contextlib.closing(KafkaBus(KafkaSettings((cluster.state.kafka,)))) as bus:
+        yield bus
+
+
+def _messages(cluster: OnCluster) -> tuple[Callable[[str, Message], None], Callable[[str], int]]:
+    """Give what sends a message to a stage, and what counts a stage's messages."""
+
     def send(stage: str, message: Message) -> None:
-        from j2k_dev.worker.kafka.bus import KafkaBus  # noqa: PLC0415 - takes its time to import
-        from j2k_dev.worker.kafka.settings import KafkaSettings  # noqa: PLC0415 - see above
-
-        with contextlib.closing(KafkaBus(KafkaSettings((cluster.state.kafka,)))) as bus:
+        with _bus(cluster) as bus:
             bus.send(cluster.topics[stage], message)
 
-    return send
+    def waiting(stage: str) -> int:
+        with _bus(cluster) as bus:
+            return bus.waiting([cluster.topics[stage]])
+
+    return send, waiting
 
 
-def _sending_here(workspace: Workspace, run: str) -> Callable[[str, Message], None]:
+def _messages_here(workspace: Workspace, run: str) -> tuple[Callable[[str, Message], None], Callable[[str], int]]:
+    """Do the same on this machine's own bus."""
+
     def send(stage: str, message: Message) -> None:
         with contextlib.closing(SqliteBus(workspace.bus)) as bus:
             bus.send(Topics(run).stage(stage), message)
 
-    return send
+    def waiting(stage: str) -> int:
+        with contextlib.closing(SqliteBus(workspace.bus)) as bus:
+            return bus.waiting([Topics(run).stage(stage)])
+
+    return send, waiting
 
 
 # --- how it is --------------------------------------------------------------------------------------------------------
@@ -229,6 +253,24 @@ def _publications(exchange: Exchange, run: str, stages: tuple[str, ...]) -> Iter
             continue
         if result is not None:
             yield Publication(stage, result.attempt, file.stat().st_mtime, outcome_of(result))
+
+
+def on_bus(site: Site, histories: tuple[RunHistory, ...]) -> OnBus | None:
+    """Ask the broker what is left of the runs, waiting a while for workers to be done with messages that came twice."""
+    cluster = site.ground.cluster
+    if cluster is None:
+        return None
+    runs = {event.run for history in histories for event in history.events}
+    with _bus(cluster) as bus:
+
+        def unfinished() -> tuple[str, ...]:
+            messages = bus.unfinished(tuple(cluster.topics.values()))
+            return tuple(message.stage for message in messages if message.run in runs)
+
+        within(_DRAINED_SECONDS, lambda: not unfinished())
+        with contextlib.closing(bus.follow(cluster.dead_letters)) as reader:
+            letters = sum(message.run in runs for _, message in reader.rest())
+        return OnBus(unfinished(), letters)
 
 
 def log_tails(workspace: Workspace, run: str, own: Path) -> dict[str, str]:

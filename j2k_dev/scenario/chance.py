@@ -31,6 +31,8 @@ _ON_KIND = (
     Strike("delete-pod", "cell", seconds=0),
     Strike("delete-pod", "ran", seconds=5),
     Strike("restart-broker", "published"),
+    Strike("reset-network", "published", seconds=3),
+    Strike("slow-exchange", "ran", seconds=3),
     Strike("pause-broker", "cell", seconds=3),
     Strike("cut-network", "ran", seconds=3),
     Strike("rolling-update", "cell"),
@@ -44,8 +46,11 @@ def by_chance(seed: int, count: int, stages: Sequence[str], engine: str) -> Scen
     chance = random.Random(seed)  # noqa: S311 - it has to be repeatable
     places = [stage for stage in stages for _ in range(_MOST_OF_A_STAGE)]
     chosen = sorted(chance.sample(places, min(count, len(places))), key=stages.index)
-    faults = (*_ANYWHERE, *(_ON_KIND if engine == "kind" else ()))
-    method = [replace(chance.choice(faults), stage=stage) for stage in chosen]
+    method: list[Strike] = []
+    for stage in chosen:
+        taken = {strike.point for strike in method if strike.stage == stage}  # some points are come to only once
+        faults = [*_ANYWHERE, *(_ON_KIND if engine == "kind" else ())]
+        method.append(replace(chance.choice([one for one in faults if one.point not in taken]), stage=stage))
     title = f"{len(method)} faults that seed {seed} chose"
     return of_strikes(method, title)
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.model.scenario import Struck
+from j2k_dev.sandbox.up import engine_errors
 from j2k_dev.scenario.faults.table import make
 from j2k_dev.scenario.ground import Moment
-from j2k_dev.scenario.model import LASTING, SIGNALS
+from j2k_dev.scenario.model import ENDING, LASTING, whose
+from j2k_dev.scenario.waiting import uninterrupted
 from j2k_dev.worker.exchange import Exchange
 from j2k_dev.worker.holds import hold_file
 from j2k_dev.worker.tail import Tail
@@ -41,13 +43,17 @@ _TWICE = 2
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen of a scenario's run; ``ended`` is None where its time was over first. Times since the epoch."""
+    """What was seen of a scenario's run; ``ended`` is None where its time was over first. Times since the epoch.
+
+    ``missed`` says of each fault that did not strike as often as it was to, in words, which one it is.
+    """
 
     events: tuple[Event, ...]
     struck: tuple[Struck, ...]
     ended: Ended | None
     started: float
     finished: float
+    missed: tuple[str, ...] = ()
 
 
 @dataclass
@@ -61,6 +67,11 @@ class _Armed:
     file: Path
     left: int
 
+    @property
+    def place(self) -> tuple[str, str, int | None]:
+        """Say where it strikes, as an event of a worker that is held tells it."""
+        return self.stage, self.event, self.cell
+
 
 @dataclass
 class _Made:
@@ -73,6 +84,7 @@ class _Made:
     due: float = 0.0
     undone: float = 0.0
     trouble: str = ""
+    left: bool = False
 
 
 @dataclass
@@ -97,12 +109,19 @@ class Conductor:
             self.subject.start()
             ended = self._until_the_end(tail, time.monotonic() + self.scenario.timeout)
         finally:
-            self._undo_all()
-            self._disarm()
-            self.subject.stop()
+            with uninterrupted():
+                self._undo_all()
+                self._disarm()
+                self.subject.stop()
         finished = time.time()
         self._events += tail.new()
-        return Seen(tuple(self._events), tuple(map(self._struck, self._made)), ended, started, finished)
+        missed = tuple(f"{it.strike.fault} {it.stage}, {_place(it)}" for it in self._armed if it.left)
+        return Seen(tuple(self._events), tuple(map(self._struck, self._made)), ended, started, finished, missed)
+
+    @property
+    def is_put_back(self) -> bool:
+        """Say whether everything that was struck is undone."""
+        return all(made.undone and not made.left for made in self._made)
 
     # --- before -------------------------------------------------------------------------------------------------------
 
@@ -139,13 +158,18 @@ class Conductor:
         return None
 
     def _heed(self, event: Event) -> None:
-        for armed in self._armed:
-            at = (event.event, event.stage, event.detail.get("at"), event.detail.get("cell"))
-            if armed.left and at == ("held", armed.stage, armed.event, armed.cell):
+        if event.event != "held":
+            return
+        place = (event.stage, event.detail.get("at"), event.detail.get("cell"))
+        here = [armed for armed in self._armed if armed.place == place]
+        for armed in here:
+            if armed.left:
                 self._strike(armed, event)
                 armed.left -= 1
-                if not armed.left:
-                    armed.file.unlink(missing_ok=True)
+                if armed.strike.fault in ENDING:
+                    break
+        if here and not any(armed.left for armed in here):
+            here[0].file.unlink(missing_ok=True)
 
     def _strike(self, armed: _Armed, held: Event) -> None:
         moment = self._moment(armed, held)
@@ -153,7 +177,8 @@ class Conductor:
         self._made.append(made)
         self.note(f"{armed.strike.fault} {armed.stage}, {_place(armed)}")
         try:
-            made.fault.strike()
+            with engine_errors():
+                made.fault.strike()
         except MachineryFailed as error:
             made.trouble = f"it could not be made: {error.message}"
         if armed.strike.fault in LASTING:
@@ -188,9 +213,10 @@ class Conductor:
 
     def _undo(self, made: _Made) -> None:
         try:
-            made.fault.undo()
+            with engine_errors():
+                made.fault.undo()
         except MachineryFailed as error:
-            made.trouble = f"it could not be undone: {error.message}"
+            made.trouble, made.left = f"it could not be undone: {error.message}", True
         made.undone = time.time()
 
     def _disarm(self) -> None:
@@ -205,7 +231,7 @@ class Conductor:
         struck = Struck(
             strike.fault, made.moment.stage, _place(made.armed), made.moment.attempt, made.moment.worker, made.at,
             {}, {}, bit=False, told=made.trouble, undone=made.undone if strike.fault in LASTING else 0.0,
-            process=strike.process if strike.fault in SIGNALS else "",
+            process=whose(strike),
         )  # fmt: skip
         if proof is None:
             return struck

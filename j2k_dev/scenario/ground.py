@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OnCluster:
-    """The sandbox and what the manifests of ``overlay`` deployed there; ``objects`` and ``topics`` by stage."""
+    """The sandbox and what the manifests of ``overlay`` deployed there; ``objects`` and ``topics`` by stage.
+
+    ``dead_letters`` is the topic of messages that used up their attempts.
+    """
 
     kubectl: Kubectl
     namespace: str
     objects: Mapping[str, str]
     topics: Mapping[str, str]
+    dead_letters: str
     overlay: Path
     sandbox: Sandbox
     client: DockerClient
@@ -44,7 +48,8 @@ class OnCluster:
 class Ground:
     """A run of a pipeline and what carries it.
 
-    ``send`` puts a message on the bus, for a stage; ``subject`` is the process of j2k that carries the run.
+    ``send`` puts a message on the bus, for a stage; ``waiting`` counts those of a stage that nobody acknowledged;
+    ``subject`` is the process of j2k that carries the run.
     ``cells`` are the cells of each stage with the seconds that the recording took for each.
     """
 
@@ -54,6 +59,7 @@ class Ground:
     stages: tuple[str, ...]
     cells: Mapping[str, tuple[tuple[int, float], ...]]
     send: Callable[[str, Message], None]
+    waiting: Callable[[str], int]
     subject: Callable[[], subprocess.Popen[bytes]]
     cluster: OnCluster | None = None
 

@@ -13,18 +13,31 @@ SCHEMA = "j2k.dev/scenario/v1"
 Engine = Literal["local", "kind"]
 Fault = Literal[
     "kill", "terminate", "stop", "interrupt", "delete-pod", "out-of-memory", "unpullable-image", "kill-broker",
-    "pause-broker", "restart-broker", "cut-network", "slow-network", "fill-exchange", "readonly-exchange",
-    "damage-blob", "truncate-blob", "remove-snapshot", "send-twice", "rebalance", "rolling-update", "drain-node",
-    "stop-node", "restart-node", "pause-api-server", "kill-j2k",
+    "pause-broker", "restart-broker", "cut-network", "slow-network", "reset-network", "fill-exchange",
+    "readonly-exchange", "slow-exchange", "damage-blob", "truncate-blob", "remove-snapshot", "send-twice", "rebalance",
+    "rolling-update", "drain-node", "stop-node", "restart-node", "pause-api-server", "kill-j2k", "power-cut",
 ]  # fmt: skip
 Point = Literal["taken", "cell", "ran", "snapshot", "publication", "published", "forwarded"]
 # Faults that are signals to a process.
 SIGNALS = ("kill", "terminate", "stop", "interrupt")
 # Faults that last until they are undone; all others are over at once.
 LASTING = (
-    "unpullable-image", "kill-broker", "pause-broker", "cut-network", "slow-network", "fill-exchange",
-    "readonly-exchange", "drain-node", "stop-node", "pause-api-server",
+    "unpullable-image", "kill-broker", "pause-broker", "cut-network", "slow-network", "reset-network", "fill-exchange",
+    "readonly-exchange", "slow-exchange", "drain-node", "stop-node", "pause-api-server",
 )  # fmt: skip
+
+
+# Faults after which the worker does not go on from where it is held: what strikes there next waits for the next one.
+ENDING = (
+    *SIGNALS, "delete-pod", "out-of-memory", "rolling-update", "drain-node", "stop-node", "restart-node", "power-cut",
+)  # fmt: skip
+
+
+def whose(strike: Strike) -> str:
+    """Say which process a strike ends, stops or interrupts; nothing where it is meant for something else."""
+    if strike.fault == "power-cut":
+        return "worker"
+    return strike.process if strike.fault in SIGNALS else ""
 
 
 def _at_least(least: int, most: int = 10**6) -> Any:
@@ -51,7 +64,8 @@ class Strike:
     share of the stage's time); all cells ``ran``; its ``snapshot``, or its ``publication``, is half written; it is
     ``published`` and not passed on; it is ``forwarded``. ``process`` is what signals go to: the one that runs the
     ``cells``, or the ``worker``, which looks after it. ``seconds`` is how long the fault lasts, ``times`` how often it
-    strikes: at this point, and each time the stage comes there again.
+    strikes: at this point, and each time the stage comes there again. Several at one point strike one after the other,
+    the next one when the stage comes there again if the one before took the worker away.
     """
 
     fault: Fault

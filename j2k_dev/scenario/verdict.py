@@ -36,8 +36,21 @@ class Judged:
     violations: tuple[Violation, ...]
 
 
-def judge(expected: Expected, seen: Seen, histories: Sequence[RunHistory], unsteady: str) -> Judged:
-    """Judge a scenario's run, and those that j2k made in its place; ``unsteady`` says what is not well afterwards."""
+@dataclass(frozen=True)
+class OnBus:
+    """What the bus has of a run that has ended: messages by stage that nobody acknowledged, and its dead letters."""
+
+    unfinished: tuple[str, ...]
+    letters: int
+
+
+def judge(
+    expected: Expected, seen: Seen, histories: Sequence[RunHistory], unsteady: str, on_bus: OnBus | None = None
+) -> Judged:
+    """Judge a scenario's run, and those that j2k made in its place; ``unsteady`` says what is not well afterwards.
+
+    ``on_bus`` is None where the bus goes with the run.
+    """
     recovery = recovery_of(seen, histories)
     broken = tuple(found for history in histories for found in violations(history))
     stages = _stages(histories)
@@ -45,7 +58,8 @@ def judge(expected: Expected, seen: Seen, histories: Sequence[RunHistory], unste
         _outcome(expected, seen),
         _recovery(expected, recovery),
         *_attempts(expected, stages),
-        *(() if expected.outcome == "equal-or-failed" else (_letters(expected, seen.events),)),
+        *(() if expected.outcome == "equal-or-failed" else (_letters(expected, seen.events, on_bus),)),
+        *(() if on_bus is None or _may_be_gone_on_with(seen) else (_offsets(on_bus),)),
         _promises(broken),
         Check("afterwards", "everything as before", unsteady or "everything as before", not unsteady),
     )
@@ -93,10 +107,13 @@ def _verdict(seen: Seen, checks: Iterable[Check]) -> tuple[Verdict, str]:
         told = "; ".join(_idle(one) for one in idle) or "the run never came to the point where the fault was to strike"
         return "invalid", told
     failed = [check for check in checks if not check.holds]
-    if not failed:
-        return "survived", ""
+    late = [check.what for check in failed] == [_RECOVERY]
     told = "; ".join(f"{check.what}: {check.seen}, and not {check.expected}" for check in failed)
-    return ("survived late" if [check.what for check in failed] == [_RECOVERY] else "broken"), told
+    if failed and not late:
+        return "broken", told
+    if seen.missed:
+        return "invalid", f"the run never came to {'; '.join(seen.missed)}"
+    return ("survived late" if late else "survived"), told
 
 
 def _idle(struck: Struck) -> str:
@@ -134,10 +151,24 @@ def _attempts(expected: Expected, stages: Iterable[StageTale]) -> Iterable[Check
     yield Check("attempts", f"{expected.attempts} of a stage at most", told, holds=most.attempts <= expected.attempts)
 
 
-def _letters(expected: Expected, events: Iterable[Event]) -> Check:
-    letters = sum(event.event == "dead-letter" for event in events)
-    wanted = str(expected.dead_letters or "none")
-    return Check("dead letters", wanted, str(letters or "none"), holds=letters == expected.dead_letters)
+def _letters(expected: Expected, events: Iterable[Event], on_bus: OnBus | None) -> Check:
+    told = sum(event.event == "dead-letter" for event in events)
+    there = told if on_bus is None else on_bus.letters
+    wanted, found = str(expected.dead_letters or "none"), str(told or "none")
+    if told != there:
+        found = f"{found} told of, and {there or 'none'} in the topic"
+    return Check("dead letters", wanted, found, holds=told == there == expected.dead_letters)
+
+
+def _may_be_gone_on_with(seen: Seen) -> bool:
+    """Say whether a worker may have left its message where it is, for after a repair."""
+    return seen.ended is None or seen.ended.outcome == "failed"
+
+
+def _offsets(on_bus: OnBus) -> Check:
+    left = ", ".join(f"{count} of {stage}" for stage, count in Counter(on_bus.unfinished).items())
+    wanted = "all are acknowledged"
+    return Check("messages", wanted, f"nobody acknowledged {left}" if left else wanted, holds=not left)
 
 
 def _promises(broken: Sequence[Violation]) -> Check:

@@ -56,6 +56,16 @@ BUGS = {
         ),
         "{fault: kill, point: publication}",
     ),
+    "publishes without flushing": Bug(
+        (("worker/exchange.py", "            os.fsync(file.fileno())\n", "            pass\n"),),
+        "{fault: power-cut, point: published}",
+        "expect: {attempts: 1}",
+    ),
+    "hands over a snapshot without flushing": Bug(
+        (("worker/atomic.py", "            os.fsync(file.fileno())\n", "            pass\n"),),
+        "{fault: power-cut, point: published}",
+        "expect: {attempts: 1}",
+    ),
     "retries an exception": Bug(
         (
             (

@@ -70,6 +70,45 @@ def test_a_point_that_is_never_reached_makes_the_scenario_invalid(ready: Desk) -
     assert "never came to the point" in told.all
 
 
+def test_a_strike_that_never_happens_beside_one_that_does_makes_the_scenario_invalid(ready: Desk) -> None:
+    name = scenario(ready, "half", "method: [{fault: kill}, {fault: kill, point: snapshot, stage: plot}]")
+    told = ready.j2k("scenario", name)
+    assert told.code == 7
+    assert "never came to kill plot, while its snapshot is half written" in told.all
+
+
+def test_a_fault_strikes_the_cell_that_runs_at_a_share_of_the_expected_time(ready: Desk) -> None:
+    ready.notebook("slow.ipynb", "import time", ("x = 1", "stage:work"), "time.sleep(1)", "y = 2")
+    ready.equal("up", "slow.ipynb")
+    name = scenario(ready, "half-way", "method: [{fault: kill, cell: '50%'}]")
+    (result,) = ready.j2k("scenario", name, "--notebook", "slow.ipynb", "--json").json["scenarios"]
+    assert (result["verdict"], result["struck"][0]["point"]) == ("survived", "in cell 3")
+
+
+def test_a_power_cut_is_survived_and_says_what_was_lost(ready: Desk) -> None:
+    (result,) = ready.j2k("scenario", "power-cut-stage-2", "--json").json["scenarios"]
+    assert result["verdict"] == "survived", result["why"]
+    (struck,) = result["struck"]
+    assert struck["process"] == "worker"
+    assert "not on the disk, and lost: " in struck["told"]
+    assert "result.json" not in struck["told"]
+
+
+def test_a_scenario_that_is_killed_leaves_nothing_broken_to_the_next(ready: Desk) -> None:
+    name = scenario(ready, "hang", "method: [{fault: stop, process: worker}]", "timeout: 60")
+    process = ready.start("scenario", name)
+    ready.until(lambda: any("T" in state for state in _states(ready)), process)
+    process.kill()
+    ready.end(process)
+    assert (ready.folder / ".j2k" / "scenarios" / "struck.json").exists()
+    told = ready.j2k("scenario", "kill-stage-2")
+    assert told.code == 0, told.all
+    assert "an earlier scenario was cut off" in told.all
+    assert not (ready.folder / ".j2k" / "scenarios" / "struck.json").exists()
+    assert not list((ready.folder / ".j2k" / "exchange" / "runs").glob("*/holds/*"))
+    ready.nobody_is_left()
+
+
 def test_several_scenarios_give_a_page_and_a_file_for_ci(ready: Desk) -> None:
     told = ready.j2k("scenario", "kill-stage-2", "send-twice-stage-3", "--junit", "verdicts.xml", "--json")
     assert told.code == 0, told.all

@@ -10,7 +10,7 @@ from j2k_dev.model.scenario import Struck
 from j2k_dev.scenario.conduct import Seen
 from j2k_dev.scenario.model import Expected
 from j2k_dev.scenario.subject import Ended
-from j2k_dev.scenario.verdict import Judged, judge
+from j2k_dev.scenario.verdict import Judged, OnBus, judge
 from tests.scenario.histories import RUN, Story
 
 EQUAL = Ended(0, {"run": RUN, "verdict": "equal"})
@@ -32,10 +32,17 @@ def struck(at: float, *, bit: bool = True) -> Struck:
     return Struck("kill", "fit", "in cell 2", 1, "fit-1", at, {}, {}, bit, "process 7 was running, and gone")
 
 
-def judged(story: Story, faults: tuple[Struck, ...], ended: Ended | None = EQUAL, **changes: Any) -> Judged:
+def judged(
+    story: Story,
+    faults: tuple[Struck, ...],
+    ended: Ended | None = EQUAL,
+    missed: tuple[str, ...] = (),
+    on_bus: OnBus | None = None,
+    **changes: Any,
+) -> Judged:
     history = story.ends(ended.outcome if ended else None)
-    seen = Seen(history.events, faults, ended, 1000.0, story.later())
-    return judge(Expected(**{"recovery_seconds": 10, **changes}), seen, (history,), "")
+    seen = Seen(history.events, faults, ended, 1000.0, story.later(), missed)
+    return judge(Expected(**{"recovery_seconds": 10, **changes}), seen, (history,), "", on_bus)
 
 
 def test_equal_results_after_a_kill_are_survived() -> None:
@@ -118,3 +125,39 @@ def test_what_is_not_well_afterwards_is_broken() -> None:
         Expected(), Seen(history.events, (fault,), EQUAL, 1000.0, 1100.0), (history,), "the broker is stopped"
     )
     assert (found.verdict, found.why) == ("broken", "afterwards: the broker is stopped, and not everything as before")
+
+
+def test_a_strike_that_never_came_to_its_point_beside_one_that_did_proves_nothing() -> None:
+    story, fault = killed_once()
+    found = judged(story, (fault,), missed=("kill plot, in cell 5",))
+    assert (found.verdict, found.why) == ("invalid", "the run never came to kill plot, in cell 5")
+
+
+def test_what_broke_before_the_next_strike_is_broken() -> None:
+    story, fault = killed_once()
+    assert judged(story, (fault,), Ended(3, {}), missed=("kill plot, in cell 5",)).verdict == "broken"
+
+
+def test_a_message_that_nobody_acknowledged_is_broken() -> None:
+    story, fault = killed_once()
+    found = judged(story, (fault,), on_bus=OnBus(("fit", "fit"), 0))
+    assert (found.verdict, found.why) == (
+        "broken", "messages: nobody acknowledged 2 of fit, and not all are acknowledged",
+    )  # fmt: skip
+
+
+def test_nothing_left_on_the_bus_is_as_it_has_to_be() -> None:
+    story, fault = killed_once()
+    assert judged(story, (fault,), on_bus=OnBus((), 0)).verdict == "survived"
+
+
+def test_a_dead_letter_that_nobody_told_of_is_broken() -> None:
+    story, fault = killed_once()
+    found = judged(story, (fault,), on_bus=OnBus((), 1))
+    assert (found.verdict, found.why) == ("broken", "dead letters: none told of, and 1 in the topic, and not none")
+
+
+def test_a_run_that_failed_may_leave_its_message_for_after_a_repair() -> None:
+    story, fault = killed_once()
+    found = judged(story, (fault,), FAILED, on_bus=OnBus(("fit",), 0), outcome="equal-or-failed")
+    assert [check.what for check in found.checks if not check.holds] == ["history"]

@@ -1,9 +1,10 @@
-"""The broker's container killed, paused, restarted; the network to it cut or slowed by the proxy in between."""
+"""The broker's container killed, paused, restarted; the network to it cut, slowed or reset by the proxy in between."""
 
 from __future__ import annotations
 
 import json
 import logging
+import socket
 import threading
 import time
 import urllib.error
@@ -26,10 +27,18 @@ _ANSWER_SECONDS = 10.0
 _QUESTION_MILLISECONDS = 2000
 _LATENCY_MILLISECONDS = 400
 _KILOBYTES_PER_SECOND = 40
-_TOXICS: dict[str, dict[str, int]] = {
-    "latency": {"latency": _LATENCY_MILLISECONDS, "jitter": 100},
-    "bandwidth": {"rate": _KILOBYTES_PER_SECOND},
+# What the proxy is told to do, by fault.
+_TOXICS: dict[str, dict[str, dict[str, int]]] = {
+    "slow-network": {
+        "latency": {"latency": _LATENCY_MILLISECONDS, "jitter": 100},
+        "bandwidth": {"rate": _KILOBYTES_PER_SECOND},
+    },
+    "reset-network": {"reset_peer": {"timeout": 0}},
 }
+_SILENT, _RESET = "no answer", "connection reset"
+_ENDS = {"cut-network": _SILENT, "reset-network": _RESET}
+# A request for the versions that a broker speaks, as Kafka's protocol has it: length, key, version, number, no client.
+_REQUEST = bytes.fromhex("0000000a 0012 0000 00000001 ffff")
 
 
 @dataclass
@@ -83,7 +92,7 @@ def _state(container: DockerContainer) -> dict[str, str]:
 
 @dataclass
 class Network(Fault):
-    """Cuts the way to the broker, or makes it slow (0.4 s there and back, 40 kB/s), with the sandbox's proxy."""
+    """Cuts the way to the broker, makes it slow (0.4 s, 40 kB/s) or resets connections, with the sandbox's proxy."""
 
     def strike(self) -> None:
         """Do it to pods and to this machine's own way, by which it is measured."""
@@ -92,7 +101,7 @@ class Network(Fault):
             if self.asked.fault == "cut-network":
                 self._ask(f"/proxies/{proxy}", {"enabled": False})
             else:
-                for kind, attributes in _TOXICS.items():
+                for kind, attributes in _TOXICS[self.asked.fault].items():
                     toxic = {"name": f"j2k-{kind}", "type": kind, "attributes": attributes}
                     self._ask(f"/proxies/{proxy}/toxics", toxic)
         self.after = self._measured()
@@ -105,15 +114,16 @@ class Network(Fault):
         """Say how long an answer took by this way before, and then."""
         before, then = self.before["answer"], self.after["answer"]
         told = f"a question to the broker through the proxy: {before} before, {then} then"
-        if self.asked.fault == "cut-network":
-            bit = before != "no answer" and then == "no answer"
+        if self.asked.fault != "slow-network":
+            bit = before.endswith(" s") and then == _ENDS[self.asked.fault]
         else:
             bit = float(self.after["seconds"]) > float(self.before["seconds"]) + _LATENCY_MILLISECONDS / 1000
         return Proof(bit, told, self.before, self.after)
 
     def _measured(self) -> dict[str, str]:
-        seconds = question_seconds(self.ground.on_cluster.state.kafka_proxied)
-        told = "no answer" if seconds is None else f"{seconds:.2f} s"
+        address = self.ground.on_cluster.state.kafka_proxied
+        seconds = question_seconds(address)
+        told = f"{seconds:.2f} s" if seconds is not None else _RESET if is_reset(address) else _SILENT
         return {"answer": told, "seconds": f"{seconds or 0.0:.3f}"}
 
     def _ask(self, path: str, body: dict[str, Any]) -> None:
@@ -124,6 +134,20 @@ class Network(Fault):
                 pass
         except (urllib.error.URLError, OSError) as error:
             raise MachineryFailed(f"the proxy does not answer at {address}: {error}", "j2k sandbox up") from error
+
+
+def is_reset(address: str) -> bool:
+    """Say whether a connection is reset there once something is sent, instead of being refused or left alone."""
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=_QUESTION_MILLISECONDS / 1000) as connection:
+            connection.sendall(_REQUEST)
+            connection.recv(1)
+    except ConnectionResetError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def question_seconds(address: str) -> float | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from kafka.errors import KafkaError
 
 from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.sandbox.nodes import execute
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from j2k_dev.scenario.ground import OnCluster
 
 _EFFECT_SECONDS = 30.0
+_ADMIN_MILLISECONDS = 5000
+_SETTLED = "Stable"
 _NOWHERE = "sha256:" + "0" * 64
 
 
@@ -233,16 +238,18 @@ class RollingUpdate(Fault):
 
 @dataclass
 class Rebalance(Fault):
-    """Adds a worker to the stage's group, so that Kafka deals out its partitions anew, and takes it away again."""
+    """Adds a worker to the stage's group, so that Kafka deals out its partitions anew, and takes it away again.
 
-    most: int = 0
+    Strikes until the group is being put together anew, or was: a worker that is held where it does not ask Kafka for
+    anything keeps it so, and whatever strikes next does so during the rebalance.
+    """
 
     def strike(self) -> None:
-        """Add a pod, and wait until it is ready."""
-        self.before = {"ready": str(self._ready())}
-        self._scale(int(self.before["ready"]) + 1)
-        within(_EFFECT_SECONDS, lambda: self._ready() > int(self.before["ready"]))
-        self.most = self._ready()
+        """Add a pod, and wait until the group takes it in."""
+        with closing(_admin(self.ground.on_cluster.state.kafka)) as admin:
+            self.before = self._group(admin)
+            self._scale(int(self.before["ready"]) + 1)
+            within(_EFFECT_SECONDS, lambda: self._is_moved(admin))
 
     def undo(self) -> None:
         """Take it away again."""
@@ -250,9 +257,28 @@ class Rebalance(Fault):
             self.ground.on_cluster.deploy_anew()
 
     def proof(self) -> Proof:
-        """Say how many pods were ready."""
-        told = f"{self.before['ready']} workers in the group before, {self.most} then"
-        return Proof(self.most > int(self.before["ready"]), told, self.before, {"ready": str(self.most)})
+        """Say how the group was, and what became of it."""
+        told = f"the group: {_told(self.before)} before, {_told(self.after)} then"
+        return Proof(self._differs(), told, self.before, self.after)
+
+    def _is_moved(self, admin: Any) -> bool:
+        self.after = self._group(admin)
+        return self._differs()
+
+    def _differs(self) -> bool:
+        more = int(self.after.get("members", 0)) > int(self.before.get("members", 0))
+        return more or (self.before.get("state") == _SETTLED and self.after.get("state", "").endswith("Rebalance"))
+
+    def _group(self, admin: Any) -> dict[str, str]:
+        """Ask the broker for the state and the members of the stage's group, which is called like its topic."""
+        name = self.ground.on_cluster.topics[self.moment.stage]
+        try:
+            group = admin.describe_groups([name])[name]
+        except KafkaError as error:
+            raise MachineryFailed(f"the broker does not tell of the group {name}: {error}", "j2k doctor") from error
+        return {
+            "state": str(group["group_state"]), "members": str(len(group["members"])), "ready": str(self._ready()),
+        }  # fmt: skip
 
     def _scale(self, replicas: int) -> None:
         cluster = self.ground.on_cluster
@@ -262,3 +288,16 @@ class Rebalance(Fault):
     def _ready(self) -> int:
         pods = pods_of(self.ground.on_cluster, self.moment.stage)
         return sum(status.get("ready", False) for pod in pods for status in pod["status"].get("containerStatuses", ()))
+
+
+def _told(group: dict[str, str]) -> str:
+    return f"{group.get('state', 'unknown')}, with {group.get('members', 'no')} workers"
+
+
+def _admin(address: str) -> Any:
+    from kafka.admin import KafkaAdminClient  # noqa: PLC0415 - takes its time to import
+
+    try:
+        return KafkaAdminClient(bootstrap_servers=address, bootstrap_timeout_ms=_ADMIN_MILLISECONDS)
+    except (KafkaError, OSError) as error:
+        raise MachineryFailed(f"the broker does not answer at {address}: {error}", "j2k sandbox up") from error

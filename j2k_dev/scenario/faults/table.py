@@ -9,8 +9,10 @@ from j2k_dev.scenario.faults.exchange import Damage, MountFault
 from j2k_dev.scenario.faults.messages import SendTwice
 from j2k_dev.scenario.faults.nodes import ApiServerAway, NodeDown
 from j2k_dev.scenario.faults.pods import DeletePod, OutOfMemory, Rebalance, RollingUpdate, UnpullableImage
+from j2k_dev.scenario.faults.power import PowerCut
 from j2k_dev.scenario.faults.processes import Signal
 from j2k_dev.scenario.faults.program import KillJ2k
+from j2k_dev.scenario.faults.slow import SlowExchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +33,10 @@ MAKERS: dict[str, Callable[[Ground, Moment, Strike], Fault]] = {
     "restart-broker": BrokerDown,
     "cut-network": Network,
     "slow-network": Network,
+    "reset-network": Network,
     "fill-exchange": MountFault,
     "readonly-exchange": MountFault,
+    "slow-exchange": SlowExchange,
     "damage-blob": Damage,
     "truncate-blob": Damage,
     "remove-snapshot": Damage,
@@ -44,11 +48,12 @@ MAKERS: dict[str, Callable[[Ground, Moment, Strike], Fault]] = {
     "restart-node": NodeDown,
     "pause-api-server": ApiServerAway,
     "kill-j2k": KillJ2k,
+    "power-cut": PowerCut,
 }
 # What can be done to processes of this machine too; everything else needs what only a cluster has.
 ON_THIS_MACHINE = (
     "kill", "terminate", "stop", "interrupt", "damage-blob", "truncate-blob", "remove-snapshot", "send-twice",
-    "kill-j2k",
+    "kill-j2k", "power-cut",
 )  # fmt: skip
 
 

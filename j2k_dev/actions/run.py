@@ -59,12 +59,17 @@ class Run:
         _adopt(context, pipeline, specs)
         ui = context.ui
         ui.stages([(stage.name, len(stage.cells)) for stage in pipeline.stages])
-        # The report's libraries are imported while the stages run, so that nobody waits for them.
-        threading.Thread(target=importlib.import_module, args=("j2k_dev.report.html",), daemon=True).start()
+        threading.Thread(target=_import_early, daemon=True).start()
         with running(context.workspace, context.run):
             results = _on_engine(context, pipeline, specs)
         _remember(context, pipeline, specs, results)
         return dataclasses.replace(context, results=results)
+
+
+def _import_early() -> None:
+    """Import the libraries of the report and of signing while the stages run, so that nobody waits for them."""
+    for name in ("j2k_dev.report.html", "j2k_dev.evidence.keys"):
+        importlib.import_module(name)
 
 
 def _on_engine(context: Context, pipeline: Pipeline, specs: dict[str, StageSpec]) -> tuple[StageResult, ...]:

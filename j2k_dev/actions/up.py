@@ -24,6 +24,7 @@ from j2k_dev.actions.results import (
     write_results,
 )
 from j2k_dev.actions.run import REQUEST, Run, failure_of, request_of, run_key, run_name
+from j2k_dev.actions.verified import keep_known, keep_verified
 from j2k_dev.actions.verify import Compared, compare
 from j2k_dev.engine.workspace import read_json
 from j2k_dev.model.errors import MachineryFailed, Refused
@@ -159,6 +160,7 @@ def _known(context: Context) -> RunSummary | None:
             continue
         if summary.verdict == "equal" or (summary.verdict == "unverified" and context.oracle is None):
             context.ui.note(f"nothing changed since the run {name}")
+            keep_known(context, summary)
             return summary
     return None
 
@@ -175,6 +177,7 @@ def _finished(context: Context, compared: Compared, started: float) -> RunSummar
         failure=f"{problem.message}; {problem.way_out}" if problem else None,
     )
     write_results(context, summary, executed_by(context), last.files)
+    keep_verified(context, summary)
     if problem is not None:
         raise problem
     return summary

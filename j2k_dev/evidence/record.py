@@ -9,12 +9,12 @@ fraction, and none is infinite.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from j2k_dev.engine.workspace import unwritable, write_json
 from j2k_dev.evidence.alone import alone
-from j2k_dev.evidence.keys import keyring
 from j2k_dev.model.codec import CodecError, from_plain, to_plain
 from j2k_dev.model.errors import Refused
 from j2k_dev.model.scenario import Verdict
@@ -33,6 +33,8 @@ SCHEMA = "j2k.dev/evidence/v1"
 VERIFY = "verify"
 EQUAL: Final = "equal"
 Proven = Literal[Verdict, "equal"]
+# What is wrong with what claims to be evidence; ``earlier``: there is a later entry about the same.
+Doubtful = Literal["damaged", "unsigned", "unknown key", "edited", "earlier"]
 
 _MILLISECONDS = 3  # digits
 _AGAIN = "verify it again"
@@ -81,6 +83,7 @@ class Doubt:
     notebook: str = ""
     scenario: str = ""
     engine: str = ""
+    kind: Doubtful = "damaged"
 
 
 @dataclass(frozen=True)
@@ -121,11 +124,23 @@ def read(workspace_root: Path, keys: Keyring | None = None) -> Evidence:
         plain = _entries(path)
     except (OSError, ValueError) as error:
         return Evidence(doubts=(_doubt_of_file(path, error),))
-    keys = keys or keyring()
+    if keys is None:
+        from j2k_dev.evidence.keys import keyring  # noqa: PLC0415 - what it needs takes 0.1 s to import
+
+        keys = keyring()
     judged = [_judged(each, keys) for each in plain]
     doubts = [each for each in judged if isinstance(each, Doubt)]
     entries, earlier = _latest([each for each in judged if isinstance(each, Entry)])
     return Evidence(tuple(entries), (*doubts, *earlier))
+
+
+def claims(workspace_root: Path, about: tuple[str, str, str]) -> str:
+    """Name the run that an entry about this (notebook, scenario, engine) says that it is of; nothing is verified."""
+    with suppress(OSError, ValueError):
+        return next(
+            (str(plain.get("run")) for plain in _entries(workspace_root / EVIDENCE) if _claimed(plain) == about), ""
+        )
+    return ""
 
 
 def sign(entry: Entry, key: SigningKey) -> Entry:
@@ -230,24 +245,29 @@ def _judged(plain: Any, keys: Keyring) -> Entry | Doubt:
         problem = str(error) if isinstance(error, CodecError) else "a number in it is out of range"
         return _doubted(plain, f"it is no entry that j2k wrote: {problem}", _AGAIN)
     if not entry.signature or not entry.key:
-        return _doubted(plain, "it is not signed", _AGAIN)
+        return _doubted(plain, "it is not signed", _AGAIN, "unsigned")
     key = keys.find(entry.key)
     if key is None:
         own = "".join(f"; {problem}" for problem in keys.problems)
         way_out = f"if you trust whoever signed it, get the public key: j2k key --trust FILE; else {_AGAIN}"
-        return _doubted(plain, f"it is signed with the key {entry.key:.40}, which is not known here{own}", way_out)
+        told = f"it is signed with the key {entry.key:.40}, which is not known here{own}"
+        return _doubted(plain, told, way_out, "unknown key")
     if not key.verifies(content, entry.signature):
-        return _doubted(plain, "its signature does not fit: it was changed after it was signed", _AGAIN)
+        return _doubted(plain, "its signature does not fit: it was changed after it was signed", _AGAIN, "edited")
     return entry
 
 
-def _doubted(plain: Any, why: str, way_out: str) -> Doubt:
+def _doubted(plain: Any, why: str, way_out: str, kind: Doubtful = "damaged") -> Doubt:
     notebook, scenario, engine = (name if isinstance(name, str) else "" for name in _claimed(plain))
-    return Doubt(why, way_out, notebook, scenario, engine)
+    return Doubt(why, way_out, notebook, scenario, engine, kind)
 
 
 def _latest(entries: list[Entry]) -> tuple[list[Entry], list[Doubt]]:
     """Tell apart, of entries about the same, the latest: an earlier one that was put back counts for nothing."""
     found = {entry.about: entry for entry in sorted(entries, key=lambda entry: entry.started)}
     earlier = [entry for entry in entries if entry is not found[entry.about]]
-    return list(found.values()), [Doubt("there is a later one", "leave it out", *entry.about) for entry in earlier]
+    return list(found.values()), [_superseded(entry) for entry in earlier]
+
+
+def _superseded(entry: Entry) -> Doubt:
+    return Doubt("there is a later one", "leave it out", *entry.about, "earlier")

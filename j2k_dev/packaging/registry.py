@@ -1,4 +1,4 @@
-"""Pushing images to a registry (OCI distribution specification 1.1); what is there already is not sent again."""
+"""Speaking with a registry (OCI distribution specification 1.1): pushing images; what is there is not sent again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 300.0
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
-_OK, _CREATED, _ACCEPTED, _UNAUTHORISED, _FORBIDDEN, _NOT_FOUND = 200, 201, 202, 401, 403, 404
+_OK, _CREATED, _ACCEPTED, _UNAUTHORISED, _FORBIDDEN, _NOT_FOUND, _SERVERS_OWN = 200, 201, 202, 401, 403, 404, 500
 
 
 def scheme_of(address: str) -> str:
@@ -52,7 +52,7 @@ class Registry:
         """Push an image unless it is there, and return the reference that names exactly this one."""
         reference = f"{self.address}/{repository}@{image.digest}"
         repository = f"{self.address.partition('/')[2]}/{repository}".strip("/")
-        with self._session() as session:
+        with self.session() as session:
             if session.has(f"{repository}/manifests/{image.digest}"):
                 return reference
             for layer in image.layers:
@@ -62,13 +62,14 @@ class Registry:
         return reference
 
     @contextmanager
-    def _session(self) -> Iterator[_Session]:
+    def session(self) -> Iterator[RegistrySession]:
+        """Speak with the registry; raise MachineryFailed where it does not answer, or not as it should."""
         scheme = "http" if self.insecure else scheme_of(self.host)
         with requests.Session() as session:
             session.auth = RegistryLogin(login_for(self.host))
             session.verify = self.ca or True
             try:
-                yield _Session(session, f"{scheme}://{self.host}/v2/")
+                yield RegistrySession(session, f"{scheme}://{self.host}/v2/")
             except (requests.RequestException, OSError) as error:
                 raise MachineryFailed(
                     f"the registry {self.host} can't be used: {error}",
@@ -76,8 +77,8 @@ class Registry:
                 ) from error
 
 
-class _Session:
-    """One conversation with a registry."""
+class RegistrySession:
+    """One conversation with a registry; places are ``REPOSITORY/blobs/DIGEST`` and ``REPOSITORY/manifests/DIGEST``."""
 
     def __init__(self, session: requests.Session, base: str) -> None:
         self._session = session
@@ -99,6 +100,16 @@ class _Session:
         if not self.has(f"{repository}/blobs/{digest}"):
             self._upload(repository, digest, data)
 
+    def push_file(self, repository: str, digest: str, file: BinaryIO) -> None:
+        """Push what is in a file from its beginning; the registry checks the hash."""
+        file.seek(0)
+        self._upload(repository, digest, file)
+
+    def get(self, place: str) -> requests.Response:
+        """Get something as a stream: it is to be closed."""
+        headers = {"Accept": MANIFEST} if "/manifests/" in place else {}
+        return self._ask("GET", urljoin(self._base, place), (_OK,), headers=headers, stream=True)
+
     def put_manifest(self, repository: str, tag: str, manifest: bytes) -> None:
         """Push a manifest, which makes an image of what was pushed before."""
         address = urljoin(self._base, f"{repository}/manifests/{tag}")
@@ -118,23 +129,30 @@ class _Session:
         *,
         data: bytes | BinaryIO | None = None,
         headers: dict[str, str] | None = None,
+        stream: bool = False,
     ) -> requests.Response:
         answer = self._session.request(
-            method, address, data=data, headers=headers, timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS)
+            method, address, data=data, headers=headers, timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS), stream=stream
         )
         if answer.status_code not in expected:
             raise _refused(answer, method, address)
         return answer
 
 
+class RegistryRefused(MachineryFailed):
+    """A registry that answers, and does not do it: asking again does not help."""
+
+
 def _refused(answer: requests.Response, method: str, address: str) -> MachineryFailed:
-    if answer.status_code in (_UNAUTHORISED, _FORBIDDEN):
-        return MachineryFailed(
-            f"the registry wants to know who pushes: {answer.status_code} for {address}",
-            f"docker login {urlsplit(address).netloc}",
-        )
-    return MachineryFailed(
-        f"the registry answered {answer.status_code} to {method} {address}",
-        "see its log (docker logs), and whether its disk is full",
-        answer.text[:2000],
-    )
+    code = answer.status_code
+    if code in (_UNAUTHORISED, _FORBIDDEN):
+        who = "pulls" if method == "GET" else "pushes"
+        told = f"the registry wants to know who {who}: {code} for {address}"
+        return RegistryRefused(told, f"docker login {urlsplit(address).netloc}")
+    told, said = f"the registry answered {code} to {method} {address}", answer.text[:2000]
+    if code == _NOT_FOUND and method == "POST":
+        repository = urlsplit(address).path.removeprefix("/v2/").removesuffix("/blobs/uploads/")
+        made = f"aws ecr create-repository --repository-name {repository}"
+        return RegistryRefused(told, f"make the repository {repository} there (on Amazon ECR: {made})", said)
+    failed = MachineryFailed if code >= _SERVERS_OWN else RegistryRefused
+    return failed(told, "see its log (docker logs), and whether its disk is full", said)

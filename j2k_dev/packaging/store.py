@@ -87,6 +87,11 @@ class Store:
         )  # fmt: skip
         return Image((*(base.layers if base else ()), *own), settings, architecture())
 
+    def find(self, digest: str) -> Image | None:
+        """Give the image that is kept under any key and has this digest, whole."""
+        images = (self.load(folder.name) for folder in self._folders())
+        return next((image for image in images if image is not None and image.digest == digest), None)
+
     def make(
         self, key: str, layers: Iterable[Wanted], settings: Settings, base: str | None = None, tag: str = "scratch"
     ) -> Image:

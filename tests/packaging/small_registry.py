@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SmallRegistry(ThreadingHTTPServer):
-    """Blobs and manifests by digest; ``requests`` counts by method; ``closed`` makes it ask who is there."""
+    """Blobs and manifests by digest; ``closed`` makes it ask who is there; ``broken`` answers are never given."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -23,6 +23,7 @@ class SmallRegistry(ThreadingHTTPServer):
         self.manifests: dict[str, bytes] = {}
         self.sent: list[str] = []
         self.closed = False
+        self.broken = 0
 
     @property
     def address(self) -> str:
@@ -52,13 +53,16 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         kind, _, name = self.path.rpartition("/")
         there = self.server.manifests if kind.endswith("/manifests") else self.server.blobs
-        self._answer(200 if name in there else 404, there.get(name, b""))
+        if not self._breaks():
+            self._answer(200 if name in there else 404, there.get(name, b""))
 
     def do_POST(self) -> None:
         self._answer(202, Location=f"{self.path}1?state=a")
 
     def do_PUT(self) -> None:
         data = self.rfile.read(int(self.headers["Content-Length"]))
+        if self._breaks():
+            return
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         if "/manifests/" in self.path:
             needed = [json.loads(data)["config"], *json.loads(data)["layers"]]
@@ -70,6 +74,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.blobs[digest] = data
             self.server.sent.append(digest)
         self._answer(201 if fine else 400)
+
+    def _breaks(self) -> bool:
+        """Close the connection without an answer, as often as that is asked for."""
+        breaks = self.server.broken > 0
+        self.server.broken -= breaks
+        self.close_connection = self.close_connection or breaks
+        return breaks
 
     def _answer(self, code: int, data: bytes = b"", **headers: str) -> None:
         self.send_response(code)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from j2k_dev.engine.workspace import Workspace
-    from j2k_dev.evidence.record import Entry
+    from j2k_dev.evidence.record import Doubt, Entry
     from j2k_dev.scenario.catalogue import Named
 
 
@@ -32,6 +32,20 @@ def listed(notebook: Path, override: Path | None, engine: str = "") -> tuple[Lis
     return tuple(
         _listed(named, latest.get(named.name), notebook, workspace) for named in catalogue(notebook.absolute().parent)
     )
+
+
+def doubts(notebook: Path, override: Path | None) -> tuple[str, ...]:
+    """Say what claims to be a verdict on this notebook and is none, why, and what to do."""
+    found = read(workspace_at(notebook, override).root).doubts
+    return tuple(
+        f"{_about(doubt)} counts for nothing: {doubt.why}; {doubt.way_out}"
+        for doubt in found
+        if doubt.notebook in ("", notebook.name)
+    )
+
+
+def _about(doubt: Doubt) -> str:
+    return f"the verdict on {doubt.scenario} ({doubt.engine})" if doubt.scenario else "evidence"
 
 
 def _listed(named: Named, entry: Entry | None, notebook: Path, workspace: Workspace) -> Listed:

@@ -102,14 +102,16 @@ def _write_new(session: Session, name: str, folder: Path) -> int:
 
 
 def _list(session: Session, notebook: Path, engine: str) -> int:
-    from j2k_dev.actions.scenario_list import listed  # noqa: PLC0415 - see scenario
+    from j2k_dev.actions.scenario_list import doubts, listed  # noqa: PLC0415 - see scenario
     from j2k_dev.report.scenario_table import print_scenarios  # noqa: PLC0415 - see scenario
 
-    found = listed(notebook, session.override, engine)
+    found, untrue = listed(notebook, session.override, engine), doubts(notebook, session.override)
     if session.as_json:
-        session.emit({"scenarios": to_plain(found), "exit_code": 0})
+        session.emit({"scenarios": to_plain(found), "doubts": list(untrue), "exit_code": 0})
     else:
         print_scenarios(session.stdout, found)
+        for doubt in untrue:
+            session.ui.note(doubt)
     return 0
 
 

@@ -131,6 +131,23 @@ def test_the_list_shows_what_there_is_and_the_latest_verdict(ready: Desk) -> Non
     assert "kill-stage-2" in ready.j2k("scenario", "--list").stdout
 
 
+def test_a_verdict_that_was_changed_by_hand_counts_for_nothing_and_is_told(ready: Desk) -> None:
+    assert ready.j2k("scenario", "kill-stage-2", "-q").code == 0
+    file = ready.folder / ".j2k" / "evidence.json"
+    file.write_text(file.read_text().replace('"recovery": ', '"recovery": 1'))
+    told = ready.j2k("scenario", "--list", "--json").json
+    assert {one["scenario"]: one["verdict"] for one in told["scenarios"]}["kill-stage-2"] == ""
+    (doubt,) = told["doubts"]
+    assert "the verdict on kill-stage-2 (local) counts for nothing: its signature does not fit" in doubt
+
+
+def test_a_verdict_is_stale_once_the_notebook_changed(ready: Desk) -> None:
+    assert ready.j2k("scenario", "kill-stage-2", "-q").code == 0
+    ready.notebook("a.ipynb", *STAGES[:-1], ("print(a, b, c, 1)", "stage:plot"))
+    listed = {one["scenario"]: one for one in ready.j2k("scenario", "--list", "--json").json["scenarios"]}
+    assert listed["kill-stage-2"]["stale"] == ["the notebook changed"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -6,12 +6,13 @@ Pure: the same pipeline and target, the same files.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from j2k_dev.deploy import manifests
+from j2k_dev.deploy import manifests, overlay
 from j2k_dev.deploy.courier_pod import SERVE
+from j2k_dev.deploy.overlay import Ground, patch
 from j2k_dev.deploy.pods import dns_label
-from j2k_dev.deploy.tree import BASE, base_layer, layer, to_yaml
+from j2k_dev.deploy.tree import BASE, LOCAL, base_layer, layer, to_yaml
 
 if TYPE_CHECKING:
     from j2k_dev.deploy.manifests import Object
@@ -21,48 +22,89 @@ if TYPE_CHECKING:
 # What is applied before everything else, so that inputs and topics are there when pods start.
 FIRST = "first.yaml"
 COURIER = "courier.yaml"
+CA_FILE = f"{overlay.CA_CONFIG}.yaml"
 _FIRST = ("namespace.yaml", "account.yaml", "network.yaml", "kafka.yaml")
+# Folders that are no target's.
+_TAKEN = (LOCAL, overlay.EFS, overlay.EBS)
 
 
 def overlay_of(target: Target) -> str:
     """Name the folder of a target's overlay."""
-    return f"overlays/{dns_label(target.context)}"
+    folder = f"overlays/{dns_label(target.context)}"
+    return f"overlays/target-{dns_label(target.context)}" if folder in _TAKEN else folder
 
 
 def target_tree(deployed: Deployed, target: Target, courier: Object, volume: str = "") -> dict[str, str]:
     """Write base and overlay as texts by file name; ``volume`` is one that was kept for this claim."""
-    overlay = overlay_of(target)
+    folder, ground = overlay_of(target), ground_of(deployed)
     counts = [{"name": pod.name, "count": deployed.replicas} for pod in deployed.pods]
-    patches = [_claim_patch(target, volume), *_deployment_patches(target)]
-    beside = {FIRST: to_yaml(_first(deployed, target, volume)), COURIER: to_yaml([courier])}
+    first = {FIRST: to_yaml(_first(deployed, target, volume)), COURIER: to_yaml([courier])}
     return {
         **base_layer(deployed),
-        **layer(overlay, {}, {"resources": [f"../../{BASE}"], "replicas": counts, "patches": patches}),
-        **{f"{overlay}/{name}": text for name, text in beside.items()},
+        **target_layer(folder, target, ground, {"replicas": counts}, volume=volume),
+        **{f"{folder}/{name}": text for name, text in first.items()},
     }
+
+
+def target_layer(
+    folder: str,
+    target: Target,
+    ground: Ground,
+    transformers: Object,
+    patches: tuple[Object, ...] = (),
+    volume: str = "",
+) -> dict[str, str]:
+    """Write a target's overlay and the components it stands on; ``transformers`` and ``patches`` are more of it."""
+    parts = overlay.components(target, ground)
+    beside = {CA_FILE: (overlay.ca_config(target.kafka, ground),)} if target.kafka.ca else {}
+    names = [{"components": [f"../{part.rpartition('/')[2]}" for part in parts]}] if parts else []
+    claim = [overlay.step("add", f"/spec/{name}", value) for name, value in _claim(target, ground, volume)]
+    steps = overlay.pod_steps(target, ground)
+    own = [patch("PersistentVolumeClaim", claim), *([patch("Deployment", steps)] if steps else []), *patches]
+    if target.service_account_annotations:
+        added = overlay.step("add", "/metadata/annotations", dict(target.service_account_annotations))
+        own.append(patch("ServiceAccount", [added]))
+    kustomization: Object = {"resources": [f"../../{BASE}", *beside]}
+    for more in (*names, transformers, {"patches": own}):
+        kustomization |= more
+    files = layer(folder, beside, kustomization)
+    return {**{name: text for part in parts.values() for name, text in part.items()}, **files}
+
+
+def ground_of(deployed: Deployed) -> Ground:
+    """Say what overlays of a pipeline stand on."""
+    pod = manifests.deployment(deployed, deployed.pods[0])["spec"]["template"]["spec"]
+    return Ground(deployed.namespace, lasting_labels(manifests.exchange_claim(deployed)), pod)
+
+
+def lasting_labels(found: Object) -> dict[str, str]:
+    """Give the labels of an object that stay the same from release to release."""
+    return {name: value for name, value in found["metadata"]["labels"].items() if name != manifests.RELEASE}
 
 
 def courier_pod(deployed: Deployed, target: Target, image: str, entrypoint: tuple[str, ...]) -> Object:
     """Make the courier's pod: the pipeline's environment, on the exchange, for as long as somebody asks something."""
     stage = manifests.deployment(deployed, deployed.pods[0])["spec"]["template"]["spec"]
     worker = stage["containers"][0]
+    ca = [overlay.ca_mount()] if target.kafka.ca else []
     container = {
         "name": "courier",
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "args": ["j2k_dev.worker.courier", "wait", manifests.EXCHANGE_MOUNT],
-        "envFrom": [{"configMapRef": {"name": manifests.KAFKA_CONFIG}}, _credentials(target)],
+        "envFrom": [{"configMapRef": {"name": manifests.KAFKA_CONFIG}}, overlay.credentials(target)],
         "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}},
         "securityContext": worker["securityContext"],
-        "volumeMounts": [mount for mount in worker["volumeMounts"] if mount["name"] != "work"],
+        "volumeMounts": [*(mount for mount in worker["volumeMounts"] if mount["name"] != "work"), *ca],
     }
+    volumes = [volume for volume in stage["volumes"] if volume["name"] != "work"]
     spec = {
         **{name: value for name, value in stage.items() if name != "topologySpreadConstraints"},
-        **_placement(target),
+        **overlay.placement(target),
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": 2,
         "containers": [container],
-        "volumes": [volume for volume in stage["volumes"] if volume["name"] != "work"],
+        "volumes": [*volumes, *([overlay.ca_volume()] if ca else [])],
     }
     labels = {
         "app.kubernetes.io/part-of": deployed.pipeline,
@@ -80,56 +122,23 @@ def courier_pod(deployed: Deployed, target: Target, image: str, entrypoint: tupl
 def claim_of(deployed: Deployed, target: Target, volume: str = "") -> Object:
     """Make the claim on the exchange as the target has it."""
     claim = manifests.exchange_claim(deployed)
-    return {**claim, "spec": {**claim["spec"], **_claim_fields(target, volume)}}
+    return {**claim, "spec": {**claim["spec"], **overlay.claim_fields(target, ground_of(deployed), volume)}}
+
+
+def _claim(target: Target, ground: Ground, volume: str) -> list[tuple[str, object]]:
+    """Give what the overlay says of the claim: what binds it to EFS is in that component."""
+    fields = overlay.claim_fields(target, ground, volume)
+    if target.storage.efs:
+        fields = {"resources": fields["resources"], **({"volumeName": volume} if volume else {})}
+    return list(fields.items())
 
 
 def _first(deployed: Deployed, target: Target, volume: str) -> list[Object]:
-    base = manifests.base_objects(deployed)
-    return [*(each for name in _FIRST for each in base[name]), claim_of(deployed, target, volume)]
-
-
-def _claim_fields(target: Target, volume: str) -> dict[str, Any]:
-    bound = {"volumeName": volume} if volume else {}
-    return {
-        "storageClassName": target.storage.class_,
-        "resources": {"requests": {"storage": target.storage.size}},
-        **bound,
-    }
-
-
-def _claim_patch(target: Target, volume: str) -> Object:
-    fields = _claim_fields(target, volume)
-    return _patch("PersistentVolumeClaim", {f"/spec/{name}": value for name, value in fields.items()})
-
-
-def _deployment_patches(target: Target) -> list[Object]:
-    pod = "/spec/template/spec"
-    values = {f"{pod}/{name}": value for name, value in _placement(target).items()}
-    if target.kafka.secret:
-        values[f"{pod}/containers/0/envFrom/1"] = _credentials(target)
-        return [_patch("Deployment", values, replaced=f"{pod}/containers/0/envFrom/1")]
-    return [_patch("Deployment", values)] if values else []
-
-
-def _placement(target: Target) -> dict[str, Any]:
-    """Give what of a pod's specification the target says."""
-    values = {
-        "nodeSelector": dict(target.node_selector),
-        "tolerations": [toleration.plain for toleration in target.tolerations],
-        "imagePullSecrets": [{"name": target.image_pull_secret}] if target.image_pull_secret else [],
-    }
-    return {name: value for name, value in values.items() if value}
-
-
-def _credentials(target: Target) -> Object:
-    if target.kafka.secret:
-        return {"secretRef": {"name": target.kafka.secret}}
-    return {"secretRef": {"name": manifests.KAFKA_CREDENTIALS, "optional": True}}
-
-
-def _patch(kind: str, values: dict[str, Any], replaced: str = "") -> Object:
-    """Set fields of all objects of a kind (RFC 6902), in text that people can read."""
-    steps = [
-        {"op": "replace" if path == replaced else "add", "path": path, "value": value} for path, value in values.items()
+    base, ground = manifests.base_objects(deployed), ground_of(deployed)
+    exchange = overlay.exchange_object(target, ground)
+    return [
+        *(each for name in _FIRST for each in base[name]),
+        *([overlay.ca_config(target.kafka, ground)] if target.kafka.ca else []),
+        *([exchange] if exchange else []),
+        claim_of(deployed, target, volume),
     ]
-    return {"target": {"kind": kind}, "patch": to_yaml([steps])}

@@ -6,7 +6,11 @@ from j2k_dev.deploy.pods import Deployed, plan_pods
 from j2k_dev.model.pipeline import Pipeline, Stage
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
-IMAGES = {name: f"localhost:5001/j2k/weather-{name}@{DIGEST}" for name in ("load", "fit", "plot")}
+# As j2k build pushes them: one repository, told apart by their digests.
+IMAGES = {
+    name: f"localhost:5001/j2k/weather@{DIGEST[:-1]}{last}"
+    for name, last in {"load": "a", "fit": "b", "plot": "c"}.items()
+}
 
 
 def stage(name: str, *cells: int, peak: int = 100 << 20) -> Stage:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from j2k_dev.deploy import manifests, schema
+from j2k_dev.deploy.data import manifests_folder
 from j2k_dev.deploy.tree import BASE, LOCAL, local_tree, released, write_tree
 from j2k_dev.model.errors import J2kError
-from tests.deploy.made import DIGEST, deployed
+from tests.deploy.made import IMAGES, deployed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-GOLDEN = Path(__file__).parent / "golden"
+# What readers find in the repository, and in the wheel.
+GOLDEN = manifests_folder() / "example"
 KUBERNETES = "v1.34.4"
 
 
@@ -46,7 +48,8 @@ def test_a_manifest_is_what_the_golden_file_says(name: str) -> None:
 
 
 def test_there_is_no_golden_file_too_many() -> None:
-    assert {str(path.relative_to(GOLDEN)) for path in GOLDEN.rglob("*.yaml")} == set(tree())
+    folders = (GOLDEN / "base", GOLDEN / "overlays" / "local")
+    assert {str(path.relative_to(GOLDEN)) for folder in folders for path in folder.rglob("*")} == set(tree())
 
 
 def test_kubernetes_own_schemas_allow_every_object() -> None:
@@ -89,7 +92,7 @@ def test_every_deployment_has_what_the_method_asks_for() -> None:
         container = spec["template"]["spec"]["containers"][0]
         assert spec["replicas"] == 3
         assert spec["strategy"]["rollingUpdate"] == {"maxUnavailable": 1, "maxSurge": 1}
-        assert container["image"].endswith(f"@{DIGEST}")
+        assert container["image"] in IMAGES.values()
         assert {"KAFKA_BROKER", "INPUT_TOPIC", "OUTPUT_TOPIC"} <= {variable["name"] for variable in container["env"]}
         assert set(container["resources"]) == {"requests", "limits"}
         assert container["readinessProbe"]["httpGet"] == {"path": "/readiness", "port": "health"}

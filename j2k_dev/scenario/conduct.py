@@ -181,6 +181,7 @@ class Conductor:
                 made.fault.strike()
         except MachineryFailed as error:
             made.trouble = f"it could not be made: {error.message}"
+        made.at = made.fault.at or made.at
         if armed.strike.fault in LASTING:
             made.due = time.time() + armed.strike.seconds
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -99,7 +100,8 @@ class Proof:
 class Fault(abc.ABC):
     """One fault, once: ``strike`` makes it, ``undo`` ends it, ``proof`` says what it did.
 
-    ``asked`` is what the scenario says of it; ``before`` and ``after`` are what was seen of what it changes.
+    ``asked`` is what the scenario says of it; ``before`` and ``after`` are what was seen of what it changes. ``at`` is
+    the moment before it was made, after all that had to be looked at, in seconds since the epoch.
     """
 
     ground: Ground
@@ -107,6 +109,11 @@ class Fault(abc.ABC):
     asked: Strike
     before: dict[str, str] = field(default_factory=dict)
     after: dict[str, str] = field(default_factory=dict)
+    at: float = 0.0
+
+    def begins(self) -> None:
+        """Take note that it is made now."""
+        self.at = time.time()
 
     @abc.abstractmethod
     def strike(self) -> None:

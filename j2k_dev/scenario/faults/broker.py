@@ -49,6 +49,7 @@ class BrokerDown(Fault):
         """Do it."""
         container = self._container()
         self.before = _state(container)
+        self.begins()
         if self.asked.fault == "pause-broker":
             container.pause()
         else:
@@ -97,6 +98,7 @@ class Network(Fault):
     def strike(self) -> None:
         """Do it to pods and to this machine's own way, by which it is measured."""
         self.before = self._measured()
+        self.begins()
         for proxy in (PODS, HOST):
             if self.asked.fault == "cut-network":
                 self._ask(f"/proxies/{proxy}", {"enabled": False})

@@ -33,6 +33,7 @@ class MountFault(Fault):
         """Do it."""
         self.container = Container.of(self.ground.on_cluster, self.moment.worker)
         self.before = self._seen()
+        self.begins()
         mount = f"mount --namespace {self.container.first}"
         if self.asked.fault == "readonly-exchange":
             # A second mount on top: the first can't become read-only while files of it are open.
@@ -73,6 +74,7 @@ class Damage(Fault):
         self.file = self._victim()
         content = self.file.read_bytes()
         self.before = _seen(self.file)
+        self.begins()
         if self.asked.fault == "remove-snapshot":
             self.file.unlink()
         else:

@@ -19,6 +19,7 @@ class SendTwice(Fault):
         before = Exchange(self.ground.exchange).read(self.ground.run, self.ground.stages[place - 1]) if place else None
         message = Message(self.ground.run, self.moment.stage, before.snapshot if before else None)
         self.before = {"messages": str(self.ground.waiting(self.moment.stage))}
+        self.begins()
         self.ground.send(self.moment.stage, message)
         self.after = {"messages": str(self.ground.waiting(self.moment.stage))}
 

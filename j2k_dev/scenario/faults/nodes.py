@@ -30,6 +30,7 @@ class NodeDown(Fault):
         if not self.node or self.node.endswith("control-plane"):
             raise MachineryFailed(f"{self.moment.worker} is on no node that can go", "j2k sandbox up --nodes 3")
         self.before = self._seen()
+        self.begins()
         if self.asked.fault == "drain-node":
             flags = ("--ignore-daemonsets", "--delete-emptydir-data", "--force")
             cluster.kubectl.call("drain", self.node, *flags, timeout=_DRAIN_SECONDS)
@@ -79,6 +80,7 @@ class ApiServerAway(Fault):
     def strike(self) -> None:
         """Stop it."""
         self.before = self._seen()
+        self.begins()
         self._signal("STOP")
         self.after = self._seen()
 

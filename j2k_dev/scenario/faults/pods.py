@@ -98,6 +98,7 @@ class DeletePod(Fault):
         self.before = container_facts(pod_of(cluster, self.moment.worker))
         how = ["--force"] if not self.asked.seconds else []
         grace = f"--grace-period={self.asked.seconds}"
+        self.begins()
         cluster.kubectl.call(
             "delete", "pod", self.moment.worker, "--namespace", cluster.namespace, grace, *how, "--wait=false"
         )
@@ -129,6 +130,7 @@ class OutOfMemory(Fault):
         self.container = Container.of(self.ground.on_cluster, self.moment.worker)
         self.usual = self._memory(_READ_LIMIT)
         self.before = {**self.container.facts(), "limit": self.usual, "kills": self._kills()}
+        self.begins()
         self._memory(_LOWER_LIMIT)
 
     def undo(self) -> None:
@@ -184,6 +186,7 @@ class UnpullableImage(Fault):
         image = cluster.kubectl.find(cluster.namespace, name)[0]["spec"]["template"]["spec"]["containers"][0]["image"]
         self.before = {"image": image}
         nowhere = f"{image.partition('@')[0].rpartition(':')[0] or image}@{_NOWHERE}"
+        self.begins()
         cluster.kubectl.call("set", "image", name, f"worker={nowhere}", "--namespace", cluster.namespace)
         self.struck = True
         within(_EFFECT_SECONDS, self._is_seen)
@@ -221,6 +224,7 @@ class RollingUpdate(Fault):
         cluster = self.ground.on_cluster
         self.before = {"pods": self._pods()}
         name = f"deployment/{cluster.objects[self.moment.stage]}"
+        self.begins()
         cluster.kubectl.call("rollout", "restart", name, "--namespace", cluster.namespace)
 
     def proof(self) -> Proof:
@@ -248,6 +252,7 @@ class Rebalance(Fault):
         """Add a pod, and wait until the group takes it in."""
         with closing(_admin(self.ground.on_cluster.state.kafka)) as admin:
             self.before = self._group(admin)
+            self.begins()
             self._scale(int(self.before["ready"]) + 1)
             within(_EFFECT_SECONDS, lambda: self._is_moved(admin))
 

@@ -41,6 +41,7 @@ class PowerCut(Fault):
             raise MachineryFailed(told, "use Linux 6.5 or later, and a workspace that is on a disk")
         for file in self._files():
             self._lose(file)
+        self.begins()
         self.kill = Signal(self.ground, self.moment, replace(self.asked, fault="kill", process="worker"))
         self.kill.strike()
 

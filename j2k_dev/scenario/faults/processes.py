@@ -93,6 +93,7 @@ class Signal(Fault):
         number = self.moment.cells_process if self.asked.process == "cells" else self.moment.worker_process
         self.process = self._process(number)
         self.before = {"process": str(number), "state": self.process.state(), **self._container_facts()}
+        self.begins()
         self.process.signal(_SIGNALS[self.asked.fault])
         wanted = _STOPPED if self.asked.fault == "stop" else _GONE
         if self.asked.fault in {"kill", "stop"}:

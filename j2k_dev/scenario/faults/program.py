@@ -24,6 +24,7 @@ class KillJ2k(Fault):
         """Kill it."""
         subject: subprocess.Popen[bytes] = self.ground.subject()
         self.before = {"process": str(subject.pid), "state": "running" if subject.poll() is None else "gone"}
+        self.begins()
         subject.send_signal(signal.SIGKILL)
         within(_GONE_SECONDS, lambda: subject.poll() is not None)
         self.after = {"process": str(subject.pid), "exit code": str(subject.poll())}

@@ -24,6 +24,7 @@ class SlowExchange(Fault):
         """Do it, and measure how long the container takes to write something, before and then."""
         self.container = Container.of(self.ground.on_cluster, self.moment.worker)
         self.before = self._measured()
+        self.begins()
         self._in_group(_LIMIT.format(rate=BYTES_PER_SECOND))
         self.after = self._measured()
 

@@ -21,7 +21,7 @@ from j2k_dev.model.errors import BadInput, Different, J2kError, MachineryFailed,
 from j2k_dev.model.pipeline import Pipeline
 from j2k_dev.model.scenario import NotRun, ScenarioResult
 from j2k_dev.report.units import plural
-from j2k_dev.scenario.catalogue import Named, catalogue, find, stage_of
+from j2k_dev.scenario.catalogue import Named, catalogue, find, in_order, stage_of
 from j2k_dev.scenario.chance import by_chance, smaller, to_yaml
 from j2k_dev.scenario.conduct import Conductor
 from j2k_dev.scenario.faults.table import engines_of
@@ -189,9 +189,7 @@ def _sorted_out(
             unfit.append(NotRun(named.name, named.scenario.title, why))
         else:
             raise BadInput(f"{named.name}: {why}", "j2k scenario --list shows what each one needs")
-    if every:  # what shakes the least comes first, and those that need more workers together
-        fitting.sort(key=lambda named: (named.scenario.nodes, named.scenario.replicas, named.name))
-    return fitting, tuple(unfit)
+    return (in_order(fitting) if every else fitting), tuple(unfit)
 
 
 def _unfit(named: Named, verified: Verified, workspace: Workspace) -> str:

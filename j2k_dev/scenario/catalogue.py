@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import j2k_dev
 from j2k_dev.deploy.strict_yaml import read_yaml
 from j2k_dev.model.errors import BadInput
-from j2k_dev.scenario.model import LASTING, Scenario
+from j2k_dev.scenario.model import LASTING, Scenario, whose
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -62,6 +62,21 @@ def find(wanted: str, beside: Path) -> Named:
     near = difflib.get_close_matches(wanted, [*known, *map(_full_name, known.values())], n=3, cutoff=0.5)
     told = f"; near it: {', '.join(near)}" if near else ""
     raise BadInput(f"there is no scenario {wanted}{told}", "j2k scenario --list shows all")
+
+
+def in_order(chosen: Iterable[Named]) -> list[Named]:
+    """Order scenarios so that the fewest pods are started for them.
+
+    Those that need more workers, or nodes, come together and last. Among the others those that wear a container out come
+    last, because a worn one is replaced before the next scenario.
+    """
+    return sorted(chosen, key=lambda named: (named.scenario.nodes, named.scenario.replicas, _wears(named), named.name))
+
+
+def _wears(named: Named) -> bool:
+    """Say whether a container will have been started anew; scenarios that replace pods at their end leave none."""
+    ended = any(whose(strike) == "worker" for strike in named.scenario.method)
+    return ended and not named.scenario.rollback
 
 
 def stage_of(name: str, stages: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from j2k_dev.model.errors import BadInput
-from j2k_dev.scenario.catalogue import catalogue, find, shipped, stage_of, template
+from j2k_dev.scenario.catalogue import catalogue, find, in_order, shipped, stage_of, template
 from j2k_dev.scenario.faults.table import MAKERS, engines_of
 from j2k_dev.scenario.model import Fault
 
@@ -42,6 +42,15 @@ def test_a_stage_is_named_behind_the_scenario(tmp_path: Path, name: str, stage: 
 def test_an_unknown_scenario_is_told_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"no scenario kil-stage-2; near it: .*kill-stage-2"):
         find("kil-stage-2", tmp_path)
+
+
+def test_all_are_run_in_an_order_that_starts_the_fewest_pods(tmp_path: Path) -> None:
+    ordered = in_order(catalogue(tmp_path))
+    assert len(ordered) == len(catalogue(tmp_path))
+    sizes = [(named.scenario.nodes, named.scenario.replicas) for named in ordered]
+    assert sizes == sorted(sizes)
+    names = [named.name for named in ordered]
+    assert names.index("kill-stage-2") < names.index("kill-worker-stage-2") < names.index("stop-node")
 
 
 @pytest.mark.parametrize(("wanted", "found"), [("fit", "fit"), ("1", "load"), ("3", "plot")])

@@ -67,8 +67,8 @@ def find(wanted: str, beside: Path) -> Named:
 def in_order(chosen: Iterable[Named]) -> list[Named]:
     """Order scenarios so that the fewest pods are started for them.
 
-    Those that need more workers, or nodes, come together and last; of each kind, those that wear a container out, because
-    a worn one is replaced before the next scenario.
+    Those that need more workers, or nodes, come together and last. So do, among their like, those that wear a container
+    out: it is replaced before the next scenario.
     """
     return sorted(chosen, key=lambda named: (named.scenario.nodes, named.scenario.replicas, _wears(named), named.name))
 

@@ -13,7 +13,7 @@ from j2k_dev.model.errors import MachineryFailed, Refused
 from j2k_dev.sandbox.commands import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from j2k_dev.deploy.manifests import Object
@@ -74,6 +74,15 @@ class Kubectl:
         mode = ["--dry-run=server"] if dry_run else []
         try:
             return self.call("apply", *what, "--server-side", "--field-manager", FIELD_MANAGER, *mode)
+        except MachineryFailed as error:
+            raise _conflict(error) or error from error
+
+    def apply_objects(self, objects: Iterable[Object]) -> str:
+        """Apply objects on the server; fields that somebody else owns are refused."""
+        listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        options = ("--server-side", "--field-manager", FIELD_MANAGER, "--filename", "-")
+        try:
+            return self.call("apply", *options, stdin=json.dumps(listed))
         except MachineryFailed as error:
             raise _conflict(error) or error from error
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Object = dict[str, Any]
-Action = Literal["create", "change", "delete", "same", "conflict"]
+# ``refused``: the server does not take it as it is (a field that can't be changed, a right, a quota).
+Action = Literal["create", "change", "delete", "same", "conflict", "refused"]
 # What becomes of a release: being applied, being tried, in use, given up, replaced by a later one.
 State = Literal["applying", "testing", "live", "failed", "superseded"]
 
@@ -33,7 +34,10 @@ class FieldChange:
 
 @dataclass(frozen=True)
 class Change:
-    """What applying does to one object; ``seen`` is the hash of the live object that this was found with, or empty."""
+    """What applying does to one object; ``seen`` is the hash of the live object that this was found with, or empty.
+
+    ``told`` is what the server says against it, or why it could not be rehearsed.
+    """
 
     kind: str
     name: str
@@ -41,6 +45,7 @@ class Change:
     action: Action
     fields: tuple[FieldChange, ...] = ()
     seen: str = ""
+    told: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,8 @@ class Release:
     """What the cluster keeps of a promotion; ``by`` is who promoted, ``at`` when, in seconds since the epoch.
 
     ``run`` is the smoke run; ``reason`` says why it failed. ``objects`` are what was applied: rolling back needs them.
+    ``evidence`` are the signed entries that ``proofs`` are of; ``workspace`` is where it is promoted from, which goes
+    on with it alone; ``touched`` when something was last done for it, in seconds since the epoch.
     """
 
     number: int
@@ -146,4 +153,7 @@ class Release:
     previous: int | None = None
     run: str = ""
     reason: str = ""
+    workspace: str = ""
+    touched: float = 0.0
+    evidence: tuple[Object, ...] = field(default=(), repr=False)
     objects: tuple[Object, ...] = field(default=(), repr=False)

@@ -27,7 +27,7 @@ from j2k_dev.worker.sqlite_bus import remove_if_damaged
 from j2k_dev.worker.zygote import PRELOAD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from j2k_dev.actions.context import Context
@@ -41,8 +41,14 @@ REQUEST = "request.json"
 PIPELINE = "pipeline.json"
 
 
+@dataclasses.dataclass(frozen=True)
 class Run:
-    """Runs the pipeline and leaves the results of its stages; a run that was cut off goes on where it was."""
+    """Runs the pipeline and leaves the results of its stages; a run that was cut off goes on where it was.
+
+    ``carry`` runs the stages where the engine is not to do it.
+    """
+
+    carry: Callable[[Context, Callable[[Event], None]], tuple[StageResult, ...]] | None = None
 
     def execute(self, context: Context) -> Context:
         """Run what is not done yet; raise Refused or MachineryFailed where no result can come of it."""
@@ -61,7 +67,10 @@ class Run:
         ui.stages([(stage.name, len(stage.cells)) for stage in pipeline.stages])
         threading.Thread(target=_import_early, daemon=True).start()
         with running(context.workspace, context.run):
-            results = _on_engine(context, pipeline, specs)
+            if self.carry is not None:
+                results = self.carry(context, _Progress(context, pipeline))
+            else:
+                results = _on_engine(context, pipeline, specs)
         _remember(context, pipeline, specs, results)
         return dataclasses.replace(context, results=results)
 

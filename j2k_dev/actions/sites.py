@@ -84,11 +84,25 @@ def target_site(context: Context) -> Site:
     """Read the target file of the context that the command names, and see whether its cluster answers."""
     options = context.options
     folder = options.notebook.parent
-    target = read_target(options.cluster, options.target, folder)
-    cluster = Cluster(target.context, _file(folder, target.kubeconfig), kubectl_here(context.ui))
+    return site_for(read_target(options.cluster, options.target, folder), folder, context.ui)
+
+
+def site_for(target: Target, folder: Path, ui: Ui) -> Site:
+    """Give the cluster of a target, which has to answer; files that it names are found from ``folder``."""
+    cluster = cluster_of(target, folder, ui)
+    kubernetes, registry = _version(cluster), registry_of(target, folder)
+    return Site(cluster, kubernetes, registry, target.kafka.environment, target=target)
+
+
+def cluster_of(target: Target, folder: Path, ui: Ui) -> Cluster:
+    """Say which cluster a target is; nothing is asked of it."""
+    return Cluster(target.context, _file(folder, target.kubeconfig), kubectl_here(ui))
+
+
+def registry_of(target: Target, folder: Path) -> Registry:
+    """Give the registry of a target."""
     ca = _file(folder, target.registry.ca)
-    registry = Registry(target.registry.push, target.registry.insecure, str(ca or ""))
-    return Site(cluster, _version(cluster), registry, target.kafka.environment, target=target)
+    return Registry(target.registry.push, target.registry.insecure, str(ca or ""))
 
 
 def _file(folder: Path, named: str) -> Path | None:

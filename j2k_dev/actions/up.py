@@ -84,15 +84,15 @@ def _made(context: Context, started: float) -> RunSummary:
     # A run that was asked for by its name is to show what becomes of this plan, not of a better one.
     for left in reversed(range(1 if context.options.run else MOST_REPLANS)):
         context = Run().execute(context)
-        compared = _compared(context)
+        compared = compared_with_oracle(context)
         mended = _mended(context, compared, whole=left == 1) if left else None
         if mended is None:
             break
         context = mended
-    return _finished(context, compared, started)
+    return finished(context, compared, started)
 
 
-def _compared(context: Context) -> Compared:
+def compared_with_oracle(context: Context) -> Compared:
     """Compare what can be compared: a complete run of something that was recorded."""
     last = context.results[-1]
     if context.oracle is None or last.error is not None or last.failure is not None:
@@ -165,7 +165,7 @@ def _known(context: Context) -> RunSummary | None:
     return None
 
 
-def _finished(context: Context, compared: Compared, started: float) -> RunSummary:
+def finished(context: Context, compared: Compared, started: float) -> RunSummary:
     """Write down what came of the run; raise where that is no result, for reasons that are not the notebook's."""
     last, problem = context.results[-1], failure_of(context)
     summary = dataclasses.replace(

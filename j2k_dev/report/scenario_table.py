@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from j2k_dev.report.ansi import plain_text
+from j2k_dev.report.lines import hanging, line
 from j2k_dev.report.scenario_words import (
     MARKS,
     NOT_RUN,
@@ -51,7 +52,7 @@ def print_scenarios(console: Console, listed: Sequence[Listed], now: float | Non
     width = max((len(each.scenario) for each in listed), default=0)
     for each in listed:
         parts = (f"{plain_text(each.scenario):<{width}}", _one_line(_last(each, now)), _runs_on(each), each.title)
-        _line(console, Text("  ".join(map(plain_text, parts))))
+        line(console, Text("  ".join(map(plain_text, parts))))
 
 
 def print_results(console: Console, results: Sequence[ScenarioResult], not_run: Sequence[NotRun], page: Path) -> None:
@@ -63,31 +64,31 @@ def print_results(console: Console, results: Sequence[ScenarioResult], not_run: 
     for result in sorted(results, key=severity):
         if result.verdict != "survived":
             lead = Text.assemble(_mark(result.verdict), " ", (plain_text(result.scenario), "bold"), ": ")
-            _hanging(console, lead, meaning(result), 2)
+            hanging(console, lead, meaning(result), 2)
     for scenario in not_run:
         lead = Text.assemble((f"{NOT_RUN} ", "dim"), (plain_text(scenario.scenario), "bold"), " was not run: ")
-        _hanging(console, lead, scenario.why, 2)
-    _hanging(console, Text(), tally(results, not_run) or "Nothing was run.", 0)
-    _line(console, Text.assemble(("page  ", "dim"), str(page)))
+        hanging(console, lead, scenario.why, 2)
+    hanging(console, Text(), tally(results, not_run) or "Nothing was run.", 0)
+    line(console, Text.assemble(("page  ", "dim"), str(page)))
 
 
 def print_result(console: Console, result: ScenarioResult, page: Path) -> None:
     """Print one verdict in a sentence, the expectations, the proof of the faults, and where more is."""
     lead = Text.assemble(_mark(result.verdict, word=True), "  ", (plain_text(result.scenario), "bold"))
-    _hanging(console, lead, f": {result.title}" if result.title else "", 2)
-    _hanging(console, Text(), meaning(result), 0)
+    hanging(console, lead, f": {result.title}" if result.title else "", 2)
+    hanging(console, Text(), meaning(result), 0)
     width = max((len(plain_text(check.what)) for check in result.checks), default=0)
     for check in result.checks:
         _print_check(console, check, width)
     for struck in result.struck:
         _print_fault(console, struck)
     if not result.struck:
-        _hanging(console, Text.assemble(("  fault: ", "bold")), "none was made, so nothing was tried", 4)
+        hanging(console, Text.assemble(("  fault: ", "bold")), "none was made, so nothing was tried", 4)
     for violation in result.violations:
         lead = Text.assemble(("  violation: ", "bold red"), (plain_text(violation.rule), "bold"), ": ")
-        _hanging(console, lead, violation.told, 4)
-    _hanging(console, Text(_facts(result), style="dim"), "", 0)
-    _line(console, Text.assemble(("page  ", "dim"), str(page)))
+        hanging(console, lead, violation.told, 4)
+    hanging(console, Text(_facts(result), style="dim"), "", 0)
+    line(console, Text.assemble(("page  ", "dim"), str(page)))
 
 
 def verdict_line(result: ScenarioResult) -> Text:
@@ -124,7 +125,7 @@ def _print_verdict_lines(console: Console, results: Sequence[ScenarioResult]) ->
         name = f"{plain_text(result.scenario):<{width}}"
         told = [f"recovery {text}"] if (text := recovery(result)) else []
         told += [f"attempts {plain_text(attempts(result))}", f"took {human_seconds(result.seconds)}"]
-        _line(console, Text(f"{MARKS[result.verdict]} {result.verdict:<{verdicts}}  {name}  {', '.join(told)}"))
+        line(console, Text(f"{MARKS[result.verdict]} {result.verdict:<{verdicts}}  {name}  {', '.join(told)}"))
 
 
 def _print_check(console: Console, check: Check, width: int) -> None:
@@ -133,13 +134,13 @@ def _print_check(console: Console, check: Check, width: int) -> None:
     told = Text.assemble((plain_text(check.seen), "" if check.holds else "bold"))
     if check.seen != check.expected:
         told.append(f" (expected: {plain_text(check.expected)})", style="dim")
-    _hanging(console, lead, told, 4)
+    hanging(console, lead, told, 4)
 
 
 def _print_fault(console: Console, struck: Struck) -> None:
-    _hanging(console, Text.assemble(("  fault: ", "bold")), fault_name(struck), 4)
+    hanging(console, Text.assemble(("  fault: ", "bold")), fault_name(struck), 4)
     proof = "it happened: " if struck.bit else "no proof that it happened: "
-    _hanging(console, Text.assemble((f"    {proof}", "dim" if struck.bit else "red")), struck.told, 6)
+    hanging(console, Text.assemble((f"    {proof}", "dim" if struck.bit else "red")), struck.told, 6)
 
 
 def _facts(result: ScenarioResult) -> str:
@@ -176,27 +177,6 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
-
-
-def _hanging(console: Console, lead: Text, text: str | Text, indent: int) -> None:
-    """Print a text that goes on below its beginning; where nobody looks at columns, in one line."""
-    whole = lead.copy().append_text(text if isinstance(text, Text) else Text(plain_text(text)))
-    if not console.is_terminal:
-        _line(console, whole)
-        return
-    whole.expand_tabs(8)
-    first = whole.wrap(console, console.width)[0] if whole else Text()
-    left = whole[len(first) :]
-    left = left[len(left) - len(left.plain.lstrip()) :]
-    first.rstrip()
-    console.print(first)
-    for line in left.wrap(console, console.width - indent) if left else ():
-        line.rstrip()
-        console.print(Text(" " * indent).append_text(line))
-
-
-def _line(console: Console, text: Text) -> None:
-    console.print(text, soft_wrap=True)
 
 
 def tallied(results: Iterable[ScenarioResult]) -> Text:

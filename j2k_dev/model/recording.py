@@ -47,6 +47,18 @@ class FileUse:
 
 
 @dataclass(frozen=True)
+class FileOperation:
+    """What a cell did with a file that some storage does slowly or not at all, and how often.
+
+    ``opened`` is told where that was more than once; ``database`` is one of SQLite.
+    """
+
+    path: str
+    kind: Literal["opened", "chowned", "locked", "mapped", "database"]
+    times: int
+
+
+@dataclass(frozen=True)
 class CellRecord:
     """One code cell of the recording; ``index`` counts all cells of the notebook from 0.
 
@@ -67,6 +79,7 @@ class CellRecord:
     modules: tuple[str, ...] = ()
     analysis: CellAnalysis = field(default_factory=CellAnalysis)
     error: CellError | None = None
+    operations: tuple[FileOperation, ...] = ()
 
 
 @dataclass(frozen=True)

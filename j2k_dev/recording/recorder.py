@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from j2k_dev.model.codec import to_plain
-from j2k_dev.model.recording import Boundary, CellAnalysis, CellError, CellRecord, FileUse, InputScope
+from j2k_dev.model.recording import Boundary, CellAnalysis, CellError, CellRecord, FileOperation, FileUse, InputScope
 from j2k_dev.notebook.analysis import analyse_cell
 from j2k_dev.recording.fingerprints import Fingerprints
 from j2k_dev.recording.report import Report, record_as_told
@@ -82,7 +82,7 @@ class Recorder:
         peak = peak_bytes()
         self._seconds += run.wall_seconds
         self._tell("cell-finished", cell=cell.index, seconds=run.wall_seconds)
-        files = self._file_uses()  # before anything else here opens one
+        files, operations = self._file_uses()  # before anything else here opens one
         named = {*analysis.reads, *analysis.binds, *analysis.words}
         live = variables(self._shell.ip)
         changed, live_now = self._shell.within(self._prints.after_cell, cell.index, live, named, self._seconds)
@@ -100,6 +100,7 @@ class Recorder:
             modules=tuple(_importable(set(sys.modules) - modules)),
             analysis=analysis,
             error=self._error(cell, run),
+            operations=operations,
         )
         boundary = Boundary(cell.index, live_now, sum(each.bytes for each in live_now), self._obstacles(cell))
         return record, boundary
@@ -110,14 +111,14 @@ class Recorder:
         except Exception as error:  # noqa: BLE001 - a cell that does not parse raises when it runs; nothing is known of it
             return CellAnalysis(dynamic=(f"the cell can't be read: {error}",))
 
-    def _file_uses(self) -> tuple[FileUse, ...]:
+    def _file_uses(self) -> tuple[tuple[FileUse, ...], tuple[FileOperation, ...]]:
         """Combine what the tracer saw being opened with what changed in the working directory."""
         trace = self._tracer.cell() if self._tracer is not None else TraceOfCell()
         self._note_scope(trace)
         now = scan(Path(self._spec.work), self._files, self._store)
         changed = changes(self._files, now)
         self._files = now
-        return trace.uses(Path(self._spec.work), changed)
+        return trace.uses(Path(self._spec.work), changed), trace.operations
 
     def _note_scope(self, trace: TraceOfCell) -> None:
         self._everything = self._everything or bool(trace.programs)

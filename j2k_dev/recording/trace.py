@@ -11,6 +11,7 @@ what child processes do (their command line is noted).
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib.util
 import os
 import shlex
@@ -20,13 +21,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
-from j2k_dev.model.recording import FileUse
+from j2k_dev.model.recording import FileOperation, FileUse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 Use = Literal["read", "written", "deleted"]
+Operation = Literal["opened", "chowned", "locked", "mapped", "database"]
 Things = tuple[tuple[str, Any], ...]
 """What happened, and to which path or thing."""
 
@@ -36,6 +38,16 @@ _NO_FILES = ("/proc/", "/sys/", "/dev/")
 _SYSTEM = ("/usr/lib", "/usr/lib64", "/usr/share", "/lib", "/lib64", "/etc")
 _USES: tuple[Use, ...] = ("read", "written", "deleted")
 _NO_PATHS = {"programs", "connections", "libraries"}
+_FIELDS = {"read", "written", "deleted", "listed", *_NO_PATHS}
+# What is counted, and as what.
+_OPERATIONS: dict[str, Operation] = {
+    "read": "opened",
+    "written": "opened",
+    "chowned": "chowned",
+    "locked": "locked",
+    "mapped": "mapped",
+    "database": "database",
+}
 _CACHES = (".cache", ".config/matplotlib", ".ipython", ".jupyter", ".local/share/jupyter")
 
 
@@ -50,6 +62,7 @@ class TraceOfCell:
     programs: tuple[str, ...] = ()
     connections: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
+    operations: tuple[FileOperation, ...] = ()
 
     def uses(self, work: Path, changed: Iterable[FileUse]) -> tuple[FileUse, ...]:
         """Join it with what a scan of the working directory found changed, which is right where both speak.
@@ -70,7 +83,7 @@ class Tracer:
 
     def __init__(self, work: Path) -> None:
         self._work = str(work)
-        self._notes: dict[tuple[str, str], None] = {}  # each once: opening one file a million times stays small
+        self._notes: dict[tuple[str, str], int] = {}  # each once: opening one file a million times stays small
         self._listening = False
         self._installed = False
         self._hidden = _hidden_folders(self._work)
@@ -91,8 +104,8 @@ class Tracer:
         """Give what was noted since the last call, and begin anew."""
         notes, self._notes = self._notes, {}
         told = _Told()
-        for what, thing in notes:
-            self._tell(told, what, thing)
+        for (what, thing), times in notes.items():
+            self._tell(told, what, thing, times)
         return told.trace()
 
     def hear(self, noter: Callable[[tuple[Any, ...]], Things], args: tuple[Any, ...]) -> None:
@@ -103,33 +116,46 @@ class Tracer:
             for what, thing in noter(args):
                 text = thing if type(thing) is str else _text(thing)
                 if text is not None:
-                    self._notes[what, text if what in _NO_PATHS else _absolute(text)] = None
+                    key = what, text if what in _NO_PATHS else _absolute(text)
+                    self._notes[key] = self._notes.get(key, 0) + 1
 
-    def _tell(self, told: _Told, what: str, thing: str) -> None:
+    def _tell(self, told: _Told, what: str, thing: str, times: int) -> None:
         if what in _NO_PATHS:
-            told.add(what, thing)
+            told.add(what, thing, times)
             return
         path = os.path.normpath(thing)
         path = _source_of(path) if what == "read" else path
         if "/__pycache__/" in path:
             return
         if path.startswith(self._work + "/"):
-            told.add(what, path[len(self._work) + 1 :])
+            told.add(what, path[len(self._work) + 1 :], times)
         elif path == self._work:
-            told.add(what, ".")
+            told.add(what, ".", times)
         elif not path.startswith(self._hidden):
-            told.add(what, path)
+            told.add(what, path, times)
 
 
 @dataclass
 class _Told:
     kinds: dict[str, dict[str, None]] = field(default_factory=dict)
+    times: dict[tuple[str, Operation], int] = field(default_factory=dict)
 
-    def add(self, what: str, thing: str) -> None:
-        self.kinds.setdefault(what, {})[thing] = None
+    def add(self, what: str, thing: str, times: int) -> None:
+        kind = _OPERATIONS.get(what)
+        if kind is not None:
+            self.times[thing, kind] = self.times.get((thing, kind), 0) + times
+        if what in _FIELDS:
+            self.kinds.setdefault(what, {})[thing] = None
 
     def trace(self) -> TraceOfCell:
-        return replace(TraceOfCell(), **{what: tuple(things) for what, things in self.kinds.items()})
+        told = {what: tuple(things) for what, things in self.kinds.items()}
+        return replace(TraceOfCell(), **told, operations=tuple(self.operations()))
+
+    def operations(self) -> Iterator[FileOperation]:
+        """Give what was done that is worth telling: opening a file once is told by its use, a database by its own."""
+        for (path, kind), times in self.times.items():
+            if kind != "opened" or (times > 1 and (path, "database") not in self.times):
+                yield FileOperation(path, kind, times)
 
 
 def _hook(tracer: Tracer, noters: dict[str, Any]) -> Callable[[str, tuple[Any, ...]], None]:
@@ -180,7 +206,26 @@ def _made(args: tuple[Any, ...]) -> Things:
 def _database(args: tuple[Any, ...]) -> Things:
     name = os.fsdecode(args[0])
     name = name.removeprefix("file:").split("?", 1)[0] if name.startswith("file:") else name
-    return (("read", name), ("written", name)) if name and name != ":memory:" else ()
+    return (("read", name), ("written", name), ("database", name)) if name and name != ":memory:" else ()
+
+
+def _owned(args: tuple[Any, ...]) -> Things:
+    path, _, _, folder = args
+    return (("chowned", _named(path)),) if folder == _HERE else ()
+
+
+def _locked(args: tuple[Any, ...]) -> Things:
+    descriptor, operation = args[:2]
+    return () if operation & fcntl.LOCK_UN else (("locked", _named(descriptor)),)
+
+
+def _mapped(args: tuple[Any, ...]) -> Things:
+    return (("mapped", _named(args[0])),) if args[0] >= 0 else ()  # without a file it is memory alone
+
+
+def _named(thing: Any) -> Any:
+    """Give the path of an open file."""
+    return os.readlink(f"/proc/self/fd/{thing}") if isinstance(thing, int) else thing  # noqa: PTH115  # strings: faster
 
 
 def _started(args: tuple[Any, ...]) -> Things:
@@ -225,6 +270,10 @@ _NOTERS: dict[str, Callable[[tuple[Any, ...]], Things]] = {
     "os.listdir": _listed,
     "os.scandir": _listed,
     "sqlite3.connect": _database,
+    "os.chown": _owned,
+    "fcntl.flock": _locked,
+    "fcntl.lockf": _locked,
+    "mmap.__new__": _mapped,
     "subprocess.Popen": _started,
     "os.posix_spawn": _started,
     "os.exec": _started,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from j2k_dev.model.recording import FileUse
+from j2k_dev.model.recording import FileOperation, FileUse
 from j2k_dev.recording.trace import TraceOfCell
 
 if TYPE_CHECKING:
@@ -51,7 +51,12 @@ def trace(work: Path, *cells: str) -> list[TraceOfCell]:
         cwd=work, capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     plain: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
-    return [TraceOfCell(**{name: tuple(things) for name, things in cell.items()}) for cell in plain]
+    return [_of_plain(cell) for cell in plain]
+
+
+def _of_plain(cell: dict[str, Any]) -> TraceOfCell:
+    operations = tuple(FileOperation(**each) for each in cell.pop("operations"))
+    return TraceOfCell(**{name: tuple(things) for name, things in cell.items()}, operations=operations)
 
 
 def test_files_are_told_cell_by_cell(work: Path) -> None:
@@ -185,3 +190,41 @@ def test_the_hook_costs_little_beside_opening_a_file(work: Path) -> None:
     )
     trace(work, code + "open('seconds', 'w').write(str(best))")
     assert float((work / "seconds").read_text()) < 3 * float(plain.stdout)
+
+
+@pytest.mark.parametrize(
+    ("code", "operation"),
+    [
+        ("import os; os.chown('f', -1, -1)", FileOperation("f", "chowned", 1)),
+        ("import os; os.fchown(os.open('f', os.O_RDONLY), -1, -1)", FileOperation("f", "chowned", 1)),
+        ("import fcntl; fcntl.flock(open('f'), fcntl.LOCK_SH)", FileOperation("f", "locked", 1)),
+        ("import fcntl; fcntl.lockf(open('f', 'a'), fcntl.LOCK_EX)", FileOperation("f", "locked", 1)),
+        (
+            "import mmap; f = open('f'); mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)",
+            FileOperation("f", "mapped", 1),
+        ),
+        ("import sqlite3; sqlite3.connect('d').close()", FileOperation("d", "database", 1)),
+        ("for _ in range(5): open('f').close()", FileOperation("f", "opened", 5)),
+        ("open('f').close(); open('f', 'a').close()", FileOperation("f", "opened", 2)),
+    ],
+)
+def test_what_some_storage_does_slowly_or_not_at_all_is_counted(
+    work: Path, code: str, operation: FileOperation
+) -> None:
+    (work / "f").write_text("1")
+    (seen,) = trace(work, code)
+    assert operation in seen.operations
+    assert len(seen.operations) == 1
+
+
+def test_what_is_no_file_of_the_notebooks_is_not_counted(work: Path) -> None:
+    code = "import mmap, sqlite3, json; mmap.mmap(-1, 4096); sqlite3.connect(':memory:').close()"
+    (seen,) = trace(work, code + "; open(json.__file__).close(); open(json.__file__).close()")
+    assert seen.operations == ()
+
+
+def test_letting_go_of_a_lock_is_no_lock(work: Path) -> None:
+    (work / "f").write_text("1")
+    code = "import fcntl; f = open('f'); fcntl.flock(f, fcntl.LOCK_EX); fcntl.flock(f, fcntl.LOCK_UN)"
+    (seen,) = trace(work, code)
+    assert seen.operations == (FileOperation("f", "locked", 1),)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from j2k_dev.cli.command import add
 from j2k_dev.cli.make import up_options
-from j2k_dev.engine.workspace import CLUSTERS, write_text
+from j2k_dev.engine.workspace import CLUSTERS
 
 if TYPE_CHECKING:
     import typer
@@ -45,13 +45,9 @@ def target(session: Session, values: dict[str, Any]) -> int:
     """Write a target file to fill in, targets/CONTEXT.yaml in this folder; one that is there stays as it is."""
     from pathlib import Path  # noqa: PLC0415 - see render
 
-    from j2k_dev.deploy.target import FOLDER, template  # noqa: PLC0415 - see render
-    from j2k_dev.model.errors import BadInput  # noqa: PLC0415 - see render
+    from j2k_dev.deploy.target_file import write_new_target  # noqa: PLC0415 - see render
 
-    file = Path.cwd() / FOLDER / f"{values['cluster']}.yaml"
-    if file.exists():
-        raise BadInput(f"{file} is there already", "edit it, or remove it")
-    write_text(file, template(values["cluster"]))
+    file = write_new_target(values["cluster"], Path.cwd())
     if session.as_json:
         session.emit({"target": str(file), "exit_code": 0})
     else:

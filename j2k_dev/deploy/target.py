@@ -284,7 +284,7 @@ def _of_scratch(scratch: Scratch | None) -> list[str]:
 def template(context: str) -> str:
     """Write a target file to fill in."""
     return textwrap.dedent(f"""\
-        # What belongs to the cluster of the context {context}: j2k up NOTEBOOK --context {context}
+        # What belongs to the cluster of the context {context}, for j2k up NOTEBOOK and j2k promote --context {context}.
         # No secrets in here: they are named. What begins with "# " is optional.
         context: {context}
         # kubeconfig: ~/.kube/config

@@ -17,6 +17,7 @@ from kafka.structs import TopicPartition
 
 from j2k_dev.worker.bus import Delivery, LeaseLost
 from j2k_dev.worker.kafka import log as kafka_log
+from j2k_dev.worker.kafka import msk
 from j2k_dev.worker.kafka.client import FIRST_BACKOFF_SECONDS, explained, is_final, persistently
 from j2k_dev.worker.kafka.member import Member
 from j2k_dev.worker.kafka.outbox import SHUT_OUT, Outbox
@@ -50,6 +51,8 @@ class KafkaBus:
         tell: Callable[[str], object] = kafka_log.to_stderr,
     ) -> None:
         kafka_log.listen(tell)
+        if settings.aws is not None:
+            msk.register()
         self._settings = settings
         self._lease = lease
         self._topics = KafkaTopics(settings)

@@ -18,6 +18,7 @@ from j2k_dev.worker.kafka.settings import (
     CA_FILE,
     DEADLINE,
     MECHANISM,
+    MSK_IAM,
     PASSWORD,
     PROTOCOL,
     REPLICATION,
@@ -37,6 +38,8 @@ LONGEST_BACKOFF_SECONDS = 1.0
 
 _SESSION = f"Set {SESSION} to 6 or more, or lower the broker's group.min.session.timeout.ms."
 _LOGIN = f"Check {MECHANISM}, {USERNAME} and {PASSWORD}."
+_MSK_LOGIN = "Check the role of the pods' service account, and that it trusts that account (docs/promote.md)."
+_MSK_RIGHTS = "Let the role's policy have the actions of kafka-cluster that docs/promote.md names."
 _RIGHTS = "Let this user read, write and make topics, groups and transactional ids that begin with the pipeline's name."
 # What trying again does not mend, and what does.
 _WAYS_OUT: dict[type[errors.KafkaError], str] = {
@@ -66,14 +69,23 @@ def explained(settings: KafkaSettings, doing: str, error: errors.KafkaError) -> 
     kind = type(error).__name__.removesuffix("Error")
     for known, way_out in _WAYS_OUT.items():
         if isinstance(error, known):
-            return MachineryFailed(f"Kafka at {settings.place} refuses {doing}: {kind}", way_out, str(error))
+            told = f"Kafka at {settings.place} refuses {doing}: {kind}"
+            return MachineryFailed(told, _fitting(settings, way_out), str(error))
     reason = kafka_log.why()
     message = f"Kafka at {settings.place} is not reached for {doing} ({reason or kind})"
     if reason:
-        way_out = _LOGIN if kafka_log.LOGIN in reason else f"Check {PROTOCOL}, {CA_FILE} and {MECHANISM}."
+        way_out = (
+            _fitting(settings, _LOGIN) if kafka_log.LOGIN in reason else f"Check {PROTOCOL}, {CA_FILE} and {MECHANISM}."
+        )
     else:
         way_out = f"Check that it runs and that {BROKER} and {PROTOCOL} fit; {DEADLINE} is how long j2k waits."
-    return NotReached(message, way_out, str(error))
+    return NotReached(message, _fitting(settings, way_out), str(error))
+
+
+def _fitting(settings: KafkaSettings, way_out: str) -> str:
+    """Say what to do in the words of the way that is logged in by."""
+    own = {_LOGIN: _MSK_LOGIN, _RIGHTS: _MSK_RIGHTS} if settings.mechanism == MSK_IAM else {}
+    return own.get(way_out, way_out)
 
 
 def persistently(settings: KafkaSettings, doing: str, call: Callable[[], T]) -> T:

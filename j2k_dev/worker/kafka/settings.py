@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from j2k_dev.model.errors import BadInput
+from j2k_dev.worker.kafka import aws
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 BROKER = "KAFKA_BROKER"
 PROTOCOL = "KAFKA_SECURITY_PROTOCOL"
@@ -25,12 +26,14 @@ SESSION = "KAFKA_SESSION_SECONDS"
 DEADLINE = "KAFKA_DEADLINE_SECONDS"
 REPLICATION = "KAFKA_REPLICATION_FACTOR"
 
-KEYS = (BROKER, PROTOCOL, MECHANISM, USERNAME, PASSWORD, CA_FILE, SESSION, DEADLINE, REPLICATION)
 # What belongs into a Secret, and has to be taken out of the environment that a notebook's cells see.
-SECRET_KEYS = (USERNAME, PASSWORD)
+SECRET_KEYS = (USERNAME, PASSWORD, aws.ACCESS_KEY, aws.SECRET_KEY, aws.SESSION_TOKEN)
+KEYS = (BROKER, PROTOCOL, MECHANISM, CA_FILE, SESSION, DEADLINE, REPLICATION, *SECRET_KEYS)
 
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
-MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+# Amazon MSK: no user and no password, but the role of the pod's service account.
+MSK_IAM = "AWS_MSK_IAM"
+MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", MSK_IAM)
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 _HIGHEST_PORT = 65535
 
@@ -41,7 +44,7 @@ class KafkaSettings:
 
     A worker that is silent for ``session`` seconds has lost its message: brokers refuse less than their
     ``group.min.session.timeout.ms``, 6 s by default. ``deadline`` in seconds for what has to be done at the broker.
-    ``replication`` of topics: -1 is the broker's default.
+    ``replication`` of topics: -1 is the broker's default. ``aws`` is where credentials for MSK come from.
     """
 
     bootstrap: tuple[str, ...]
@@ -53,6 +56,7 @@ class KafkaSettings:
     session: float = 6.0
     deadline: float = 60.0
     replication: int = -1
+    aws: aws.Login | None = None
 
     @property
     def place(self) -> str:
@@ -69,6 +73,8 @@ class KafkaSettings:
             "sasl_plain_username": self.username,
             "sasl_plain_password": self.password,
             "ssl_cafile": self.ca_file,
+            # An object that the login is made with: there is no other place for one.
+            "sasl_oauth_token_provider": aws.Source(self.aws, self.ca_file) if self.aws else None,
             # A broker that comes back is found again within a second, however long it was away.
             "reconnect_backoff_max_ms": 1000,
         }
@@ -78,15 +84,16 @@ def settings_from_environment(environment: Mapping[str, str]) -> KafkaSettings:
     """Read the settings; raise BadInput that names every wrong variable, and no secret."""
     reader = _Reader(environment)
     settings = KafkaSettings(
-        bootstrap=reader.addresses(BROKER),
+        bootstrap=(brokers := reader.addresses(BROKER)),
         protocol=reader.one_of(PROTOCOL, PROTOCOLS) or "PLAINTEXT",
-        mechanism=reader.one_of(MECHANISM, MECHANISMS),
+        mechanism=(mechanism := reader.one_of(MECHANISM, MECHANISMS)),
         username=reader.text(USERNAME),
         password=reader.text(PASSWORD),
         ca_file=reader.file(CA_FILE),
         session=reader.number(SESSION, float, 6.0, lambda value: 0 < value <= 1800, "seconds above 0, 1800 at most"),  # noqa: PLR2004 - the broker's own limit
         deadline=reader.number(DEADLINE, float, 60.0, lambda value: 0 < value < float("inf"), "seconds above 0"),
         replication=reader.number(REPLICATION, int, -1, lambda value: value == -1 or value > 0, "-1, or 1 and above"),
+        aws=aws.login_from(environment, brokers) if mechanism == MSK_IAM else None,
     )
     problems = [*reader.problems, *_contradictions(settings)]
     if problems:
@@ -107,10 +114,13 @@ def environment_of(settings: KafkaSettings) -> dict[str, str]:
         DEADLINE: f"{settings.deadline:g}",
         REPLICATION: str(settings.replication),
     }
-    return {key: value for key, value in values.items() if value is not None}
+    own = settings.aws.environment if settings.aws else {}
+    return {**{key: value for key, value in values.items() if value is not None}, **own}
 
 
 def _contradictions(settings: KafkaSettings) -> list[str]:
+    if settings.mechanism == MSK_IAM:
+        return list(_wrong_with_msk(settings))
     sasl = settings.protocol.startswith("SASL")
     needed = {MECHANISM: settings.mechanism, USERNAME: settings.username, PASSWORD: settings.password}
     if sasl:
@@ -119,6 +129,21 @@ def _contradictions(settings: KafkaSettings) -> list[str]:
     if settings.ca_file and settings.protocol == "PLAINTEXT":
         useless.append(CA_FILE)
     return [f"{key} is set, but {PROTOCOL} is {settings.protocol}, which makes no use of it" for key in useless]
+
+
+def _wrong_with_msk(settings: KafkaSettings) -> Iterator[str]:
+    if settings.protocol != "SASL_SSL":
+        yield f"{MECHANISM} {MSK_IAM} needs {PROTOCOL} SASL_SSL"
+    for key, value in ((USERNAME, settings.username), (PASSWORD, settings.password)):
+        if value:
+            yield f"{key} is set, but {MECHANISM} is {MSK_IAM}, which makes no use of it"
+    if settings.aws is None or not settings.aws.is_complete:
+        yield (
+            f"{MSK_IAM} needs credentials: a role for the service account (eks.amazonaws.com/role-arn sets {aws.ROLE} "
+            f"and {aws.TOKEN_FILE}), or {aws.ACCESS_KEY} and {aws.SECRET_KEY}"
+        )
+    if settings.aws is not None and not settings.aws.region:
+        yield f"{aws.REGION} is missing, and the brokers' names do not say it"
 
 
 class _Reader:

@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from j2k_dev.actions.scenario_mend import mend_unless_at_work
+from j2k_dev.deploy.pods import dns_label
 from j2k_dev.engine.workspace import open_workspace, workspace_at
+from j2k_dev.model.errors import BadInput
+from j2k_dev.notebook.planning import slug
+from j2k_dev.sandbox.cloud.admin import prepare
+from j2k_dev.sandbox.cloud.model import Cloud
+from j2k_dev.sandbox.cloud.target import write_target
 from j2k_dev.sandbox.commands import SystemRunner
 from j2k_dev.sandbox.docker_engine import provision
 from j2k_dev.sandbox.docker_engine.engine import connect
@@ -23,13 +29,13 @@ from j2k_dev.sandbox.up import bring_up
 from j2k_dev.sandbox.workspaces import named_sandbox, sandboxes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from docker import DockerClient
 
     from j2k_dev.sandbox.commands import Runner
     from j2k_dev.sandbox.docker_engine.provision import Provided
-    from j2k_dev.sandbox.model import Sandbox, SandboxState
+    from j2k_dev.sandbox.model import Images, Sandbox, SandboxState
     from j2k_dev.sandbox.progress import Progress
 
 
@@ -58,9 +64,14 @@ class BringUp:
     nodes: int | None = None
     kubeconfig: bool = False
     retain: bool = False
+    cloud: bool = False
+    grants: tuple[Path, ...] = ()
 
     def execute(self, context: SandboxContext) -> SandboxState:
         """Return what the sandbox tells of itself."""
+        if self.cloud and not context.sandbox.name:
+            told = "--cloud needs --name: the sandbox without one is where pipelines are tried before they are promoted"
+            raise BadInput(told, "j2k sandbox up --name twin --cloud")
         raise_limits(context.progress)
         if not context.sandbox.name:
             mend_unless_at_work(context.sandbox.workspace, context.progress.note)
@@ -74,11 +85,27 @@ class BringUp:
             context.progress,
             source=None if self.images == "auto" else self.images,
             retain=self.retain,
+            cloud=self.cloud,
         )
+        if self.grants:
+            state = self._prepare(context, state, images)
         if self.kubeconfig:
-            add_context(context.sandbox.kubeconfig, user_kubeconfig())
+            add_context(Path(state.kubeconfig), user_kubeconfig())
             context.progress.note(f"{user_kubeconfig()} has the context {state.context} now")
         return state
+
+    def _prepare(self, context: SandboxContext, state: SandboxState, images: Callable[[], Images]) -> SandboxState:
+        """Be the twin's administrator for the pipelines of notebooks, and write a target file beside each."""
+        if state.cloud is None:
+            raise BadInput("--for is for the twin of a cloud", "j2k sandbox up --name twin --cloud --for NOTEBOOK")
+        names = {slug(notebook.stem): notebook.absolute().parent for notebook in self.grants}
+        pipelines = {name: dns_label(f"j2k-{name}") for name in names}
+        with context.progress.step(f"preparing it for {', '.join(pipelines)}"):
+            told = prepare(Cloud(context.sandbox), state, pipelines, images().kubectl, context.runner)
+        for folder in dict.fromkeys(names.values()):
+            file, ours = write_target(told, folder)
+            context.progress.note(f"{'the target file is' if ours else 'left alone, since it is your own:'} {file}")
+        return told
 
 
 @dataclass(frozen=True)
@@ -97,8 +124,9 @@ class TakeDown:
     def _remove(sandbox: Sandbox, context: SandboxContext) -> TakenDown:
         removed = take_down(sandbox, context.client, context.progress)
         user = user_kubeconfig()
-        if remove_context(sandbox.context, user):
-            context.progress.note(f"{user} does not have the context {sandbox.context} any more")
+        for name in (sandbox.context, Cloud(sandbox).context):
+            if remove_context(name, user):
+                context.progress.note(f"{user} does not have the context {name} any more")
         return removed
 
 

@@ -138,6 +138,24 @@ OPTIONS |= {
         None,
     ),
     "name": (Annotated[str, typer.Option(help="A second sandbox beside the first.", metavar="NAME")], ""),
+    "cloud": (
+        Annotated[
+            bool,
+            typer.Option("--cloud", help="The twin of a cloud, to promote to: zones, EFS and EBS, logins, few rights."),
+        ],
+        False,
+    ),
+    "grants": (
+        Annotated[
+            list[Path] | None,
+            typer.Option(
+                "--for",
+                help="Be the twin's administrator: prepare it for a notebook's pipeline; repeatable.",
+                metavar="NOTEBOOK",
+            ),
+        ],
+        None,
+    ),
     "kubeconfig": (
         Annotated[bool, typer.Option("--kubeconfig", help="Add the cluster to your own kubeconfig too.")],
         False,

@@ -21,7 +21,12 @@ _TOLD = "A real Kubernetes cluster, image registry and Kafka broker on this mach
 def register(app: typer.Typer) -> None:
     """Add these commands."""
     group = add_group(app, "sandbox", _TOLD)
-    add(group, up, "place images nodes name kubeconfig retain", ("", "--nodes 3 --name twin", "--json"))
+    add(
+        group,
+        up,
+        "place images nodes name cloud grants kubeconfig retain",
+        ("", "--nodes 3 --name wide", "--name twin --cloud --for analysis.ipynb", "--json"),
+    )
     add(group, down, "place name every", ("", "--name twin", "--all"))
     add(group, status, "place name", ("", "--json"))
     add(group, engine, "stop data_root", ("", "--stop"))
@@ -32,7 +37,14 @@ def up(session: Session, values: dict[str, Any]) -> int:
     from j2k_dev.actions import sandbox  # noqa: PLC0415 - help and completion do not need it
     from j2k_dev.report.sandbox import print_sandbox  # noqa: PLC0415 - see above
 
-    action = sandbox.BringUp(values["images"].value, values["nodes"], values["kubeconfig"], values["retain"])
+    action = sandbox.BringUp(
+        values["images"].value,
+        values["nodes"],
+        values["kubeconfig"],
+        values["retain"],
+        values["cloud"],
+        tuple(values["grants"] or ()),
+    )
     state = sandbox.up(session.place, session.override, values["name"], action, session.ui)
     if session.as_json:
         session.emit({**asdict(state), "exit_code": 0})

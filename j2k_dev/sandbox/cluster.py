@@ -6,6 +6,7 @@ import threading
 import time
 from contextlib import suppress
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from docker.errors import APIError
@@ -31,12 +32,11 @@ from j2k_dev.sandbox.nodes import (
     wire,
     write_birth,
 )
-from j2k_dev.sandbox.registry import hosts_toml
 from j2k_dev.sandbox.state import kinds_own_lock
 from j2k_dev.sandbox.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from docker import DockerClient
@@ -98,13 +98,23 @@ def check_count(have: int, wanted: int | None) -> None:
 
 
 def create_cluster(
-    sandbox: Sandbox, images: Images, count: int, client: DockerClient, runner: Runner, *, retain: bool
+    sandbox: Sandbox,
+    images: Images,
+    count: int,
+    client: DockerClient,
+    runner: Runner,
+    *,
+    retain: bool,
+    mounts: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Make the cluster through kind, up to where its API answers; leave none behind where that fails."""
+    """Make the cluster through kind, up to where its API answers; leave none behind where that fails.
+
+    ``mounts`` are folders that nodes see besides, to where they see them.
+    """
     plan = plan_nodes(sandbox, count)
     write_node_files(sandbox, images, plan)
     cgroup_version = int(client.info().get("CgroupVersion") or 1)
-    write_text(sandbox.kind_config, kind_config(sandbox, images, plan, cgroup_version))
+    write_text(sandbox.kind_config, kind_config(sandbox, images, plan, cgroup_version, mounts))
     log = sandbox.logs / CREATE_LOG
     log.unlink(missing_ok=True)
     # With --retain kind itself removes nothing: one that outlived a killed j2k must not remove the next one's nodes.
@@ -151,16 +161,15 @@ def wait_for_nodes(
 
     def well() -> bool:
         nodes = ask_nodes(sandbox.kubeconfig)
-        return are_well(nodes, count, since) and seen_token(client, _control_plane(sandbox)) == token
+        return are_well(nodes, count, since) and seen_token(client, _control_plane(sandbox), sandbox.token) == token
 
     wait_until(well, _READY_SECONDS, partial(_late, sandbox, client), stop, _READY_POLL_SECONDS)
 
 
-def connect_cluster(sandbox: Sandbox, images: Images, client: DockerClient, registry: str) -> None:
-    """Connect the nodes with each other and with what is beside them."""
+def connect_cluster(sandbox: Sandbox, images: Images, client: DockerClient, registry: str, hosts: str) -> None:
+    """Connect the nodes with each other and with what is beside them; ``hosts`` leads them to the registry."""
     nodes = nodes_of(look(client, sandbox))
     pods = {node.name: node.pods for node in plan_nodes(sandbox, len(nodes))} if has_own_network(images) else {}
-    hosts = hosts_toml(sandbox.container("registry"))
     for node in nodes:
         others = {pods[other.name]: other.address for other in nodes if pods and other is not node}
         wire(client, node.name, registry, hosts, others)
@@ -169,10 +178,8 @@ def connect_cluster(sandbox: Sandbox, images: Images, client: DockerClient, regi
         api.apply(path, wanted)
 
 
-def complete_cluster(
-    sandbox: Sandbox, images: Images, count: int, client: DockerClient, subnet: Subnet, stop: threading.Event
-) -> None:
-    """Wait until pods may be made and find others by name, and say that the cluster is complete."""
+def complete_cluster(sandbox: Sandbox, birth: Birth, client: DockerClient, stop: threading.Event) -> None:
+    """Wait until pods may be made and find others by name, and say in the cluster that it is complete."""
     wait_until(
         partial(_takes_pods, _api(sandbox)),
         _READY_SECONDS,
@@ -180,7 +187,7 @@ def complete_cluster(
         stop,
         _READY_POLL_SECONDS,
     )
-    write_birth(client, _control_plane(sandbox), Birth(__version__, count, images.node.digest, subnet.cidr))
+    write_birth(client, _control_plane(sandbox), birth)
 
 
 def end_orphan(sandbox: Sandbox, client: DockerClient, note: Callable[[str], None]) -> None:

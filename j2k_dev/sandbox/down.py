@@ -13,7 +13,6 @@ from j2k_dev.sandbox.cluster import end_orphan
 from j2k_dev.sandbox.containers import remove_container
 from j2k_dev.sandbox.inventory import KIND_CLUSTER
 from j2k_dev.sandbox.model import LABEL
-from j2k_dev.sandbox.nodes import TOKEN
 from j2k_dev.sandbox.state import sole_use
 from j2k_dev.sandbox.up import engine_errors
 
@@ -107,7 +106,7 @@ def _remove_volumes(sandbox: Sandbox, client: DockerClient) -> tuple[str, ...]:
 
 
 def _remove_files(sandbox: Sandbox) -> str:
-    (sandbox.exchange / TOKEN).unlink(missing_ok=True)
+    (sandbox.exchange / sandbox.token).unlink(missing_ok=True)
     if not sandbox.root.exists():
         return ""
     shutil.rmtree(sandbox.root)

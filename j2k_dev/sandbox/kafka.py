@@ -16,7 +16,7 @@ from testcontainers.core.container import DockerContainer
 
 from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.sandbox.containers import LOOPBACK, endpoint, free_port
-from j2k_dev.sandbox.kafka_config import COMMAND, HOST_PORT, environment
+from j2k_dev.sandbox.kafka_config import COMMAND, HOST_PORT, environment, server_properties
 from j2k_dev.sandbox.model import KAFKA_SERVICE
 from j2k_dev.sandbox.waiting import wait_until
 
@@ -44,7 +44,8 @@ class KafkaSandbox(DockerContainer):  # type: ignore[misc] # testcontainers' cla
         testcontainers_config.ryuk_disabled = True
         self.port = port or free_port()
         proxied = proxied_port or free_port()
-        super().__init__(image, command=list(COMMAND), env=environment(self.port, proxied), name=name or None)
+        told = environment(server_properties(self.port, proxied))
+        super().__init__(image, command=list(COMMAND), env=told, name=name or None)
         self.ports[f"{HOST_PORT}/tcp"] = (LOOPBACK, self.port)
         # The broker is a client of itself, under the name that it tells others.
         self.with_kwargs(**{"extra_hosts": {KAFKA_SERVICE: LOOPBACK}, **arguments})
@@ -85,8 +86,11 @@ def start_broker(proxied_port: int, client: DockerClient, spec: Spec) -> None:
 # --- readiness --------------------------------------------------------------------------------------------------------
 
 
-def wait_for_broker(container: Any, bootstrap: str, stop: threading.Event) -> None:
-    """Wait until a transaction is committed; fail at once where the broker's process has ended."""
+def wait_for_broker(container: Any, bootstrap: str, stop: threading.Event, **client: Any) -> None:
+    """Wait until a transaction is committed; fail at once where the broker's process has ended.
+
+    ``client`` says how to log in, as kafka-python has it.
+    """
     last = ""
 
     def committed() -> bool:
@@ -94,7 +98,7 @@ def wait_for_broker(container: Any, bootstrap: str, stop: threading.Event) -> No
         container.reload()
         if container.status != "running":
             raise _not_ready(container, f"the broker ended ({container.status})")
-        last = commit_transaction(bootstrap)
+        last = commit_transaction(bootstrap, **client)
         return not last
 
     def late() -> MachineryFailed:
@@ -103,18 +107,19 @@ def wait_for_broker(container: Any, bootstrap: str, stop: threading.Event) -> No
     wait_until(committed, _READY_SECONDS, late, stop)
 
 
-def commit_transaction(bootstrap: str) -> str:
+def commit_transaction(bootstrap: str, **client: Any) -> str:
     """Commit a transaction, and return why it failed, or nothing."""
     from kafka import KafkaProducer  # noqa: PLC0415 - 0.2 s that only who makes a broker pays for
     from kafka.errors import KafkaError  # noqa: PLC0415 - see above
 
     with _quiet(logging.getLogger("kafka")):
         try:
-            _provide_topic(bootstrap)
+            _provide_topic(bootstrap, client)
             producer = KafkaProducer(
                 bootstrap_servers=bootstrap,
                 transactional_id=READY_TOPIC,
                 max_block_ms=int(_REQUEST_SECONDS * 1000),
+                **client,
             )
         except (KafkaError, OSError) as error:
             return f"{type(error).__name__}: {error}"
@@ -130,11 +135,11 @@ def commit_transaction(bootstrap: str) -> str:
     return ""
 
 
-def _provide_topic(bootstrap: str) -> None:
+def _provide_topic(bootstrap: str, client: dict[str, Any]) -> None:
     from kafka.admin import KafkaAdminClient, NewTopic  # noqa: PLC0415 - as above
     from kafka.errors import TopicAlreadyExistsError  # noqa: PLC0415 - as above
 
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap, **client)
     try:
         with suppress(TopicAlreadyExistsError):
             admin.create_topics([NewTopic(READY_TOPIC, 1, 1)])

@@ -29,10 +29,9 @@ _JAVA = (
 _START = f"""\
 printf '%s' "$SERVER_PROPERTIES" > /tmp/server.properties
 printf '%s' "$LOG_PROPERTIES" > /tmp/log4j2.properties
-[ -f {DATA}/meta.properties ] || {_JAVA} kafka.tools.StorageTool format -t {_CLUSTER_ID} -c /tmp/server.properties
+[ -f {DATA}/meta.properties ] || {_JAVA} kafka.tools.StorageTool format -t {_CLUSTER_ID} -c /tmp/server.properties%s
 exec {_JAVA} kafka.Kafka /tmp/server.properties
 """
-COMMAND = ("sh", "-ec", _START)
 _LOG_PROPERTIES = """\
 rootLogger.level=WARN
 rootLogger.appenderRef.c.ref=c
@@ -41,6 +40,14 @@ appender.c.name=c
 appender.c.layout.type=PatternLayout
 appender.c.layout.pattern=%d{ISO8601} %p %m (%c{1})%n
 """
+
+
+def command(formatting: str = "") -> tuple[str, ...]:
+    """Say what the container runs; ``formatting`` are further options for writing its empty data folder."""
+    return ("sh", "-ec", _START.replace("%s\nexec", f" {formatting}\nexec" if formatting else "\nexec"))
+
+
+COMMAND = command()
 
 # One broker: nothing is replicated, and clients may be quick to give each other up.
 _SMALL = {
@@ -73,29 +80,44 @@ def kafka_spec(sandbox: Sandbox, image: Image, subnet: Subnet, proxied_port: int
         address=subnet.address("kafka"),
         ports={HOST_PORT: port},
         command=COMMAND,
-        environment=environment(port, proxied_port),
+        environment=environment(server_properties(port, proxied_port)),
         volumes={name: DATA},
         aliases=(KAFKA_SERVICE,),
         labels=sandbox.labels,
     )
 
 
-def environment(port: int, proxied_port: int) -> dict[str, str]:
+def environment(server: str) -> dict[str, str]:
     """Give the container what ``COMMAND`` writes down: the broker's configuration and its log's."""
-    return {"SERVER_PROPERTIES": server_properties(port, proxied_port), "LOG_PROPERTIES": _LOG_PROPERTIES}
+    return {"SERVER_PROPERTIES": server, "LOG_PROPERTIES": _LOG_PROPERTIES}
 
 
 def server_properties(port: int, proxied_port: int) -> str:
     """Write the broker's configuration for these ports of this machine, the second one through the proxy."""
-    listeners = {
+    return properties(server_settings(port, proxied_port))
+
+
+def properties(settings: Mapping[str, str]) -> str:
+    """Write settings as Java reads them."""
+    return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def listeners(port: int, proxied_port: int) -> dict[str, tuple[int, str]]:
+    """Name the listeners for clients, with the port that each has and the address that it tells."""
+    return {
         "HOST": (HOST_PORT, f"localhost:{port}"),
         "CLUSTER": (KAFKA_PORT, f"{KAFKA_SERVICE}:{KAFKA_PORT}"),
         "PROXIED": (KAFKA_PROXIED_PORT, f"{KAFKA_PROXIED_SERVICE}:{KAFKA_PROXIED_PORT}"),
         "PROXIED_HOST": (PROXIED_HOST_PORT, f"localhost:{proxied_port}"),
     }
-    advertised = ",".join(f"{name}://{address}" for name, (_port, address) in listeners.items())
-    listening = [f"{name}://:{own}" for name, (own, _address) in listeners.items()]
-    settings = {
+
+
+def server_settings(port: int, proxied_port: int) -> dict[str, str]:
+    """Give the broker's settings by name."""
+    named = listeners(port, proxied_port)
+    advertised = ",".join(f"{name}://{address}" for name, (_port, address) in named.items())
+    listening = [f"{name}://:{own}" for name, (own, _address) in named.items()]
+    return {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.voters": f"1@localhost:{_CONTROLLER_PORT}",
@@ -103,8 +125,7 @@ def server_properties(port: int, proxied_port: int) -> str:
         "advertised.listeners": advertised,
         "inter.broker.listener.name": "CLUSTER",
         "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in [*listeners, "CONTROLLER"]),
+        "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in [*named, "CONTROLLER"]),
         "log.dirs": DATA,
         **_SMALL,
     }
-    return "".join(f"{name}={value}\n" for name, value in settings.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -11,6 +12,7 @@ import yaml
 from j2k_dev.sandbox.model import EXCHANGE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from j2k_dev.sandbox.model import Images, Sandbox
@@ -82,8 +84,14 @@ def plan_nodes(sandbox: Sandbox, count: int) -> tuple[NodePlan, ...]:
     )
 
 
-def kind_config(sandbox: Sandbox, images: Images, nodes: tuple[NodePlan, ...], cgroup_version: int) -> str:
-    """Write the configuration for kind."""
+def kind_config(
+    sandbox: Sandbox,
+    images: Images,
+    nodes: tuple[NodePlan, ...],
+    cgroup_version: int,
+    mounts: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """Write the configuration for kind; ``mounts`` are folders that nodes see besides, to where they see them."""
     own = has_own_network(images)
     config: dict[str, Any] = {
         "kind": "Cluster",
@@ -91,7 +99,7 @@ def kind_config(sandbox: Sandbox, images: Images, nodes: tuple[NodePlan, ...], c
         "name": sandbox.cluster,
         "networking": {"apiServerAddress": "127.0.0.1", "disableDefaultCNI": own, "kubeProxyMode": "iptables"},
         "kubeadmConfigPatches": [_text(patch) for patch in _patches(own, several=len(nodes) > 1)],
-        "nodes": [_node(sandbox, images, node) for node in nodes],
+        "nodes": [_node(sandbox, images, node, mounts) for node in nodes],
     }
     if own and cgroup_version == 1:
         # The kernel may refuse what the kubelet asks of it in a container; then it goes on without.
@@ -141,15 +149,14 @@ def _patches(own: bool, *, several: bool) -> list[Patch]:  # noqa: FBT001 - priv
     return [*patches, _NO_TAINT] if several else patches
 
 
-def _node(sandbox: Sandbox, images: Images, node: NodePlan) -> dict[str, Any]:
-    seen = {sandbox.exchange.absolute(): EXCHANGE} | {
-        file.path: file.inside for file in node_files(sandbox, images, node)
-    }
+def _node(sandbox: Sandbox, images: Images, node: NodePlan, mounts: Mapping[str, str]) -> dict[str, Any]:
+    files = {str(file.path): file.inside for file in node_files(sandbox, images, node)}
+    seen = {str(sandbox.exchange.absolute()): EXCHANGE, **mounts, **files}
     return {
         "role": node.role,
         "image": images.node.reference,
         "labels": {ZONE_LABEL: node.zone},
-        "extraMounts": [{"hostPath": str(here), "containerPath": inside} for here, inside in seen.items()],
+        "extraMounts": [{"hostPath": here, "containerPath": inside} for here, inside in seen.items()],
     }
 
 

@@ -83,6 +83,11 @@ class Sandbox:
         """The folder on this machine that every node sees as ``EXCHANGE``."""
         return self.workspace / "exchange"
 
+    @property
+    def token(self) -> str:
+        """Name the file in it by which nodes and this machine tell that they see the same; sandboxes share the rest."""
+        return "-".join(part for part in (".sandbox", self.name) if part)
+
     def container(self, role: str) -> str:
         """Name the container of a role: ``registry``, ``kafka``, ``proxy``."""
         return f"{self.cluster}-{role}"
@@ -111,11 +116,36 @@ class Images:
 
 
 @dataclass(frozen=True)
+class CloudState:
+    """What the twin of a cloud tells besides; the sandbox's context and kubeconfig are its user's, who may do little.
+
+    ``registry`` is what the cluster calls it, and ``ca`` the file with the authority of registry and broker;
+    ``docker_config`` is a folder for DOCKER_CONFIG that is logged in, ``logins`` the file with all passwords.
+    ``pull_secret`` and ``kafka_secret`` are there in the namespaces of ``pipelines`` (by the pipeline's name).
+    """
+
+    admin_context: str
+    admin_kubeconfig: str
+    zones: tuple[str, ...]
+    registry: str
+    ca: str
+    docker_config: str
+    logins: str
+    pull_secret: str
+    kafka_secret: str
+    kafka_mechanism: str
+    file_system: str
+    access_point: str
+    pipelines: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class SandboxState:
     """What a sandbox tells about itself: the document of ``j2k sandbox up --json``.
 
     ``registry`` is ``localhost:PORT``; ``kafka`` and ``kafka_proxied`` are bootstrap addresses for this machine,
     ``kafka_in_cluster`` for pods; ``proxy`` is the address of the proxy's HTTP interface; seconds are per part.
+    ``cloud`` is what a twin tells besides.
     """
 
     cluster: str
@@ -131,3 +161,4 @@ class SandboxState:
     images: dict[str, Image]
     version: str
     seconds: dict[str, float] = field(default_factory=dict)
+    cloud: CloudState | None = None

@@ -31,8 +31,6 @@ KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
 
 _BIRTH = "/kind/j2k.json"
 _KUBEADM = "/kind/kubeadm.conf"
-# In the exchange folder: nodes that see another one than this machine have lost their mount.
-TOKEN = ".sandbox"  # noqa: S105 - no secret
 _NODES = "/api/v1/nodes"
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 _LEASE_SECONDS = 40.0
@@ -57,6 +55,7 @@ class Birth:
     nodes: int
     image: str
     network: str
+    cloud: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,10 +88,10 @@ def are_well(nodes: tuple[Node, ...] | None, count: int, since: float) -> bool:
     return len([node for node in nodes or () if node.ready and node.renewed >= since]) >= count
 
 
-def seen_token(client: DockerClient, control_plane: str) -> str:
+def seen_token(client: DockerClient, control_plane: str, name: str) -> str:
     """Return the token that a node sees in the exchange folder; nothing where it sees none, or does not run."""
     try:
-        return execute(client, control_plane, f"cat {EXCHANGE}/{TOKEN}")
+        return execute(client, control_plane, f"cat {EXCHANGE}/{name}")
     except MachineryFailed:
         return ""
 
@@ -163,10 +162,9 @@ def original_address(client: DockerClient, node: Part) -> str:
     return found[1]
 
 
-def write_token(exchange: Path, token: str) -> None:
-    """Mark the exchange folder, making it where there is none."""
-    exchange.mkdir(parents=True, exist_ok=True)
-    mark = exchange / TOKEN
+def write_token(mark: Path, token: str) -> None:
+    """Mark the exchange folder, making it where there is none: nodes that see another one have lost their mount."""
+    mark.parent.mkdir(parents=True, exist_ok=True)
     if not mark.is_file() or mark.read_text(encoding="utf-8") != token:
         mark.write_text(token, encoding="utf-8")
 

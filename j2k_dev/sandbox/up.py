@@ -16,12 +16,14 @@ from j2k_dev import __version__
 from j2k_dev.engine.workspace import write_text
 from j2k_dev.model.errors import BadInput, MachineryFailed
 from j2k_dev.sandbox import cluster, kafka_config, proxy, registry
+from j2k_dev.sandbox.cloud.model import NODES, Cloud
 from j2k_dev.sandbox.containers import provide, run
+from j2k_dev.sandbox.ground import PlainGround
 from j2k_dev.sandbox.inventory import CONTROL_PLANE, look, nodes_of, of_role
 from j2k_dev.sandbox.kind_config import MOST_NODES, plan_nodes
 from j2k_dev.sandbox.model import KAFKA_PORT, KAFKA_SERVICE, Images, SandboxState
 from j2k_dev.sandbox.network import provide_network
-from j2k_dev.sandbox.nodes import TOKEN, are_well, ask_nodes, is_recent, seen_token, write_token
+from j2k_dev.sandbox.nodes import Birth, are_well, ask_nodes, is_recent, seen_token, write_token
 from j2k_dev.sandbox.state import read_state, sole_use, write_state
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from j2k_dev.sandbox.commands import Runner
     from j2k_dev.sandbox.containers import Spec
+    from j2k_dev.sandbox.ground import Ground
     from j2k_dev.sandbox.inventory import Part
     from j2k_dev.sandbox.model import Image, Sandbox, Source
     from j2k_dev.sandbox.network import Subnet
@@ -49,24 +52,29 @@ def bring_up(
     *,
     source: Source | None = None,
     retain: bool = False,
+    cloud: bool = False,
 ) -> SandboxState:
-    """Bring the sandbox up and tell about it; ``nodes`` None: as many as there are, or one.
+    """Bring the sandbox up and tell about it; ``nodes`` None: as many as there are, or one (two of a cloud's twin).
 
     ``images`` may be a function: it is only called where something has to be made. ``source`` is where they were asked
-    to be from. ``retain`` leaves a cluster that kind could not finish, to look into. Raise MachineryFailed where the
-    engine, kind or a container fails, and BadInput where the cluster has another number of nodes, or other images.
+    to be from. ``retain`` leaves a cluster that kind could not finish, to look into. ``cloud`` makes the twin of a
+    cloud; one that is there stays one. Raise MachineryFailed where the engine, kind or a container fails, and BadInput
+    where the cluster has another number of nodes, other images, or is no twin.
     """
     with sole_use(sandbox, progress.note), engine_errors():
         started = time.monotonic()
         parts, before = look(client, sandbox), read_state(sandbox)
         if parts and before:
             check_source(before, source)
+        cloud = _is_cloud(cluster.find_birth(client, parts), before if parts else None, asked=cloud)
+        check_zones(nodes, cloud=cloud)
         told = _standing(sandbox, parts, client)
         if told and nodes in (None, told.nodes) and (callable(images) or told.images == _by_role(images)):
             progress.note("the sandbox is up already")
             return replace(told, seconds={"total": time.monotonic() - started})
         found = images() if callable(images) else images
-        return _Rise(sandbox, found, client, runner, progress, before=before).rise(parts, nodes, retain=retain)
+        ground = _ground(sandbox, found, client, runner, progress, before, cloud=cloud)
+        return _Rise(sandbox, found, client, runner, progress, ground, before=before).rise(parts, nodes, retain=retain)
 
 
 def check_source(told: SandboxState, source: Source | None) -> None:
@@ -77,6 +85,41 @@ def check_source(told: SandboxState, source: Source | None) -> None:
             f"the sandbox was made with --images {', '.join(sorted(made_of))}: that can't be changed afterwards",
             way_out=f"`j2k sandbox down`, then `j2k sandbox up --images {source}`; or leave --images out",
         )
+
+
+def check_zones(nodes: int | None, *, cloud: bool) -> None:
+    """Refuse a twin without a second zone."""
+    if cloud and nodes is not None and nodes < NODES:
+        raise BadInput(f"--cloud with --nodes {nodes}: it has {NODES} zones at least", "leave --nodes out")
+
+
+def _is_cloud(birth: Birth | None, before: SandboxState | None, *, asked: bool) -> bool:
+    """Tell whether it is, or is to be, the twin of a cloud; refuse to make one of another sandbox."""
+    known = [birth.cloud] if birth else [before.cloud is not None] if before else []
+    if asked and known == [False]:
+        raise BadInput(
+            "the sandbox was made without --cloud: that can't be changed afterwards",
+            way_out="`j2k sandbox up --name twin --cloud` makes one beside it",
+        )
+    return asked or True in known
+
+
+def _ground(
+    sandbox: Sandbox,
+    images: Images,
+    client: DockerClient,
+    runner: Runner,
+    progress: Progress,
+    before: SandboxState | None,
+    *,
+    cloud: bool,
+) -> Ground:
+    if not cloud:
+        return PlainGround(sandbox, images)
+    from j2k_dev.sandbox.cloud.twin import TwinGround  # noqa: PLC0415 - only who makes one pays for it
+
+    pipelines = before.cloud.pipelines if before and before.cloud else {}
+    return TwinGround(Cloud(sandbox), images, client, runner, progress, pipelines)
 
 
 @contextmanager
@@ -92,7 +135,7 @@ def engine_errors() -> Iterator[None]:
 def _standing(sandbox: Sandbox, parts: tuple[Part, ...], client: DockerClient) -> SandboxState | None:
     """Return what the sandbox told last if all of it is up and well: one listing, one question to the cluster."""
     told = read_state(sandbox)
-    if not told or told.version != __version__ or not _has_files(sandbox):
+    if not told or told.version != __version__ or not _has_files(sandbox, told):
         return None
     if not all(part.running for part in parts) or len(parts) != told.nodes + len(_BESIDE) or not _as_told(parts, told):
         return None
@@ -102,7 +145,7 @@ def _standing(sandbox: Sandbox, parts: tuple[Part, ...], client: DockerClient) -
 def _is_well(sandbox: Sandbox, parts: tuple[Part, ...], count: int, client: DockerClient) -> bool:
     """Whether the cluster has exactly the nodes that run, all of them well, and sees our exchange folder."""
     with ThreadPoolExecutor(1) as pool:
-        seen = pool.submit(seen_token, client, f"{sandbox.cluster}-{CONTROL_PLANE}")
+        seen = pool.submit(seen_token, client, f"{sandbox.cluster}-{CONTROL_PLANE}", sandbox.token)
         nodes = ask_nodes(sandbox.kubeconfig) or ()
     at_home = {part.name: part.address for part in nodes_of(parts)}
     if {node.name: node.address for node in nodes} != at_home or seen.result() != sandbox.cluster:
@@ -120,13 +163,17 @@ def _by_role(images: Images) -> dict[str, Image]:
     return {"node": images.node, "registry": images.registry, "kafka": images.kafka, "proxy": images.proxy}
 
 
-def _has_files(sandbox: Sandbox) -> bool:
-    return sandbox.kubeconfig.is_file() and _is_marked(sandbox)
+def _has_files(sandbox: Sandbox, told: SandboxState) -> bool:
+    files = [sandbox.kubeconfig]
+    if told.cloud:
+        cloud = Cloud(sandbox)
+        files += [cloud.kubeconfig, cloud.authority, cloud.logins, cloud.docker_config / "config.json"]
+    return all(file.is_file() for file in files) and _is_marked(sandbox)
 
 
 def _is_marked(sandbox: Sandbox) -> bool:
     """Whether the exchange folder is still the one that the nodes were given."""
-    mark = sandbox.exchange / TOKEN
+    mark = sandbox.exchange / sandbox.token
     return mark.is_file() and mark.read_text(encoding="utf-8") == sandbox.cluster
 
 
@@ -139,6 +186,7 @@ class _Rise:
     client: DockerClient
     runner: Runner
     progress: Progress
+    ground: Ground
     stop: threading.Event = field(default_factory=threading.Event)
     seconds: dict[str, float] = field(default_factory=dict)
     before: SandboxState | None = None
@@ -172,7 +220,7 @@ class _Rise:
         there = tuple(node for node in plan_nodes(self.sandbox, MOST_NODES) if node.name in names)
         cluster.write_node_files(self.sandbox, self.images, there)
         lost = not _is_marked(self.sandbox)
-        write_token(self.sandbox.exchange, self.sandbox.cluster)
+        write_token(self.sandbox.exchange / self.sandbox.token, self.sandbox.cluster)
         return provide_network(self.client, self.sandbox), lost
 
     def _clear(self, parts: tuple[Part, ...], nodes: int | None, subnet: Subnet) -> tuple[tuple[Part, ...], int]:
@@ -189,7 +237,7 @@ class _Rise:
                 cluster.remove_cluster(self.client, parts)
             self.sandbox.kubeconfig.unlink(missing_ok=True)
             parts = tuple(part for part in parts if not part.is_node)
-        return parts, nodes or (birth.nodes if birth else 1)
+        return parts, nodes or (birth.nodes if birth else NODES if self.ground.is_cloud else 1)
 
     def _cluster(self, parts: tuple[Part, ...], count: int, *, restart: bool, retain: bool) -> float:
         """Make or mend the cluster; return since when its kubelets have to have been heard."""
@@ -197,38 +245,43 @@ class _Rise:
         with self._timed("cluster"):
             if not nodes_of(parts):
                 with self.progress.step(f"making the cluster ({count} node{'s' * (count > 1)})"):
-                    cluster.create_cluster(self.sandbox, self.images, count, self.client, self.runner, retain=retain)
+                    self._create(count, retain=retain)
                 return now
             with self.progress.step("bringing the cluster's nodes back"):
                 started = cluster.mend_cluster(self.sandbox, self.images, self.client, self.runner, restart=restart)
         return now if started else is_recent(now)
 
+    def _create(self, count: int, *, retain: bool) -> None:
+        mounts = self.ground.mounts()
+        cluster.create_cluster(self.sandbox, self.images, count, self.client, self.runner, retain=retain, mounts=mounts)
+
     def _finish(self, subnet: Subnet, registry_spec: Spec, count: int, since: float) -> None:
         cluster.wait_for_nodes(self.sandbox, count, self.client, since, self.sandbox.cluster, self.stop)
-        cluster.connect_cluster(self.sandbox, self.images, self.client, registry.registry_address(registry_spec))
-        cluster.complete_cluster(self.sandbox, self.images, count, self.client, subnet, self.stop)
+        name, hosts = self.ground.registry_hosts(registry_spec)
+        cluster.connect_cluster(self.sandbox, self.images, self.client, name, hosts)
+        self.ground.furnish(plan_nodes(self.sandbox, count), self.stop)
+        birth = Birth(__version__, count, self.images.node.digest, subnet.cidr, self.ground.is_cloud)
+        cluster.complete_cluster(self.sandbox, birth, self.client, self.stop)
 
     def _registry(self, parts: tuple[Part, ...], subnet: Subnet) -> Spec:
-        make = partial(registry.registry_spec, self.sandbox, self.images.registry, subnet)
+        make = partial(self.ground.registry_spec, subnet)
         with self._timed("registry"):
             spec = provide(self.client, parts, make, self._ports(parts, "registry"), run)
-            registry.wait_for_registry(spec, self.stop)
+            self.ground.wait_for_registry(spec, self.stop)
         return spec
 
     def _broker(self, parts: tuple[Part, ...], subnet: Subnet) -> tuple[Spec, Spec]:
         """Make proxy and broker, in this order: the broker tells its clients the proxy's port."""
-        from j2k_dev.sandbox import kafka  # noqa: PLC0415 - testcontainers costs 0.3 s: only who makes a broker pays
-
         write_text(self.sandbox.root / "toxiproxy.json", proxy.proxies())
         make_proxy = partial(proxy.proxy_spec, self.sandbox, self.images.proxy, subnet)
         with self._timed("kafka"):
             through = provide(self.client, parts, make_proxy, self._ports(parts, "proxy"), run)
             proxy.wait_for_proxy(through, self.stop)
             port = through.ports[proxy.HOST_PORT]
-            make = partial(kafka_config.kafka_spec, self.sandbox, self.images.kafka, subnet, port)
-            spec = provide(self.client, parts, make, self._ports(parts, "kafka"), partial(kafka.start_broker, port))
+            make, start = partial(self.ground.broker_spec, subnet, port), self.ground.broker_starter(port)
+            spec = provide(self.client, parts, make, self._ports(parts, "kafka"), start)
             container = self.client.containers.get(spec.name)
-            kafka.wait_for_broker(container, f"localhost:{spec.ports[kafka_config.HOST_PORT]}", self.stop)
+            self.ground.wait_for_broker(container, f"localhost:{spec.ports[kafka_config.HOST_PORT]}", self.stop)
         return spec, through
 
     def _ports(self, parts: tuple[Part, ...], role: str) -> Mapping[int, int]:
@@ -245,7 +298,7 @@ class _Rise:
         return {port: int(address.rpartition(":")[2]) for port, address in told[role].items()}
 
     def _told(self, count: int, registry_spec: Spec, kafka_spec: Spec, proxy_spec: Spec) -> SandboxState:
-        return SandboxState(
+        state = SandboxState(
             cluster=self.sandbox.cluster,
             context=self.sandbox.context,
             kubeconfig=str(self.sandbox.kubeconfig.absolute()),
@@ -260,6 +313,7 @@ class _Rise:
             version=__version__,
             seconds=dict(self.seconds),
         )
+        return self.ground.tell(state)
 
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:

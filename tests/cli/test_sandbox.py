@@ -78,8 +78,16 @@ class Engine:
         """Hang up, as a client does."""
 
     def bring_up(
-        self, sandbox: Sandbox, images: Any, nodes: int | None, *_with: Any, source: Source | None, retain: bool
+        self,
+        sandbox: Sandbox,
+        images: Any,
+        nodes: int | None,
+        *_with: Any,
+        source: Source | None,
+        retain: bool,
+        cloud: bool,
     ) -> SandboxState:
+        assert not cloud
         assert source == (None if images.args[0] == "auto" else images.args[0])
         self.calls.append(("up", sandbox.name, images.args[0], nodes, retain))
         ws.write_text(sandbox.kubeconfig, json.dumps(kubeconfig(sandbox.context)))

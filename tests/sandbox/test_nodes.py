@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from j2k_dev.sandbox.nodes import TOKEN, Node, are_well, ask_nodes, read_nodes, write_token
+from j2k_dev.sandbox.nodes import Node, are_well, ask_nodes, read_nodes, write_token
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,9 +57,9 @@ def test_a_cluster_whose_kubeconfig_is_lost_does_not_answer(tmp_path: Path) -> N
 
 
 def test_the_exchange_folder_is_marked_once(tmp_path: Path) -> None:
-    write_token(tmp_path / "exchange", "token")
-    mark = tmp_path / "exchange" / TOKEN
+    mark = tmp_path / "exchange" / ".sandbox"
+    write_token(mark, "token")
     written = mark.stat().st_mtime_ns
-    write_token(tmp_path / "exchange", "token")
+    write_token(mark, "token")
     assert mark.read_text() == "token"
     assert mark.stat().st_mtime_ns == written

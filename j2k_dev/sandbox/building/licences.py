@@ -22,11 +22,12 @@ A path is below `sandbox/`.
 
 
 def licences_page(recipes: Recipes) -> str:
-    """Write the page: one table for each image and base, and one for the programs that stay on this machine."""
+    """Write the page: one table for each image and base, for the programs that stay here, and for the twin."""
     images = {f"The image {role}": [name] for role, name in recipes.tables["packages"].items() if role != "kubernetes"}
     tools = [str(tool).partition("/")[0] for tool in recipes.tables["tools"].values()]
     bases = {f"The base with Python {minor}": [name] for minor, name in recipes.tables["bases"].items()}
-    tables = {**images, **bases, "Programs for this machine": tools}
+    twin = [str(program).partition("/")[0] for program in recipes.tables["twin"].values()]
+    tables = {**images, **bases, "Programs for this machine": tools, "The twin's cloud": twin}
     return _HEAD + "".join(f"\n## {title}\n{_table(recipes, names)}" for title, names in tables.items())
 
 

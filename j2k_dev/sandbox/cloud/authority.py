@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _LIFE = dt.timedelta(days=3650)
 _LEEWAY = dt.timedelta(days=1)
+_KEY = "-----BEGIN PRIVATE KEY-----"  # what a key begins with behind its certificate
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,12 @@ def provide_certificate(authority: Identity, path: Path, name: str, hosts: Itera
     """Read what a server was given, or give it anew: where it is lost, or of another authority, or for other names."""
     wanted = tuple(sorted(hosts))
     with suppress(OSError, ValueError):
-        certificate, _, key = path.read_text(encoding="ascii").partition(_BETWEEN)
-        kept = Identity(certificate, key)
+        certificate, begin, key = path.read_text(encoding="ascii").partition(_KEY)
+        kept = Identity(certificate, begin + key)
         if _lasts(kept) and _is_signed_by(kept, authority) and _hosts(kept) == wanted:
             return kept
     made = signed(authority, x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), wanted)
-    write_private(path, f"{made.certificate}{_BETWEEN}{made.key}")
+    write_private(path, made.certificate + made.key)
     return made
 
 
@@ -72,9 +73,6 @@ def signed(authority: Identity, subject: x509.Name, hosts: tuple[str, ...] = ())
         builder = builder.add_extension(x509.SubjectAlternativeName([_general(host) for host in hosts]), critical=False)
     signer = serialization.load_pem_private_key(authority.key.encode(), None)
     return _pem(builder.sign(_issuing(signer), hashes.SHA256()), key)
-
-
-_BETWEEN = "\n"
 
 
 def _self_signed(name: str) -> Identity:

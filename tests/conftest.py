@@ -4,10 +4,20 @@ import os
 
 import pytest
 
+from j2k_dev.evidence.keys import VARIABLE, signing_key
+
 os.environ["J2K_ENGINE"] = "local"
 
 # What a failed assertion compared is shown for these helpers as for tests.
 pytest.register_assert_rewrite("tests.engine.lab")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signing(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Sign with a key of the tests' own: runs that equal the notebook are evidence."""
+    folder = tmp_path_factory.mktemp("key")
+    signing_key(folder)
+    os.environ[VARIABLE] = str(folder)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

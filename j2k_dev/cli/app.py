@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from j2k_dev import __version__
-from j2k_dev.cli import build, cluster, keep, key, look, make, sandbox, scenario
+from j2k_dev.cli import build, cluster, keep, key, look, make, promote, sandbox, scenario
 
 
 def build_app() -> typer.Typer:
@@ -21,7 +21,7 @@ def build_app() -> typer.Typer:
         epilog="[bold]Begin with[/bold]  [cyan]j2k up NOTEBOOK[/cyan]",
     )
     app.callback()(_root)
-    for group in (make, scenario, build, cluster, look, key, keep, sandbox):
+    for group in (make, scenario, promote, build, cluster, look, key, keep, sandbox):
         group.register(app)
     return app
 

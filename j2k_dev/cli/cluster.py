@@ -43,15 +43,20 @@ def render(session: Session, values: dict[str, Any]) -> int:
 
 def target(session: Session, values: dict[str, Any]) -> int:
     """Write a target file to fill in, targets/CONTEXT.yaml in this folder; one that is there stays as it is."""
+    return write_target(session, values["cluster"], f"j2k up NOTEBOOK --context {values['cluster']}")
+
+
+def write_target(session: Session, context: str, then: str) -> int:
+    """Write a target file to fill in; ``then`` is the command that reads it."""
     from pathlib import Path  # noqa: PLC0415 - see render
 
     from j2k_dev.deploy.target_file import write_new_target  # noqa: PLC0415 - see render
 
-    file = write_new_target(values["cluster"], Path.cwd())
+    file = write_new_target(context, Path.cwd())
     if session.as_json:
         session.emit({"target": str(file), "exit_code": 0})
     else:
-        session.say(f"{file}: fill it in, then j2k up NOTEBOOK --context {values['cluster']}")
+        session.say(f"{file}: fill it in, then {then}")
     return 0
 
 

@@ -285,6 +285,52 @@ OPTIONS |= {
     ),
 }
 
+# The promotion's.
+OPTIONS |= {
+    "to_context": (
+        Annotated[
+            str | None,
+            typer.Option("--context", help="The cluster, by its context; always named.", metavar="NAME"),
+        ],
+        None,
+    ),
+    "planned": (Annotated[bool, typer.Option("--plan", help="Show what would be done, and keep it as a file.")], False),
+    "yes": (
+        Annotated[bool, typer.Option("--yes", "-y", help="Apply it without asking: the kept plan.")],
+        False,
+    ),
+    "output": (
+        Annotated[
+            Path | None, typer.Option(help="Write the manifests there for GitOps, and apply nothing.", metavar="DIR")
+        ],
+        None,
+    ),
+    "rollback": (Annotated[bool, typer.Option("--rollback", help="Go back to the release before.")], False),
+    "history": (Annotated[bool, typer.Option("--history", help="Show what was promoted when, and by whom.")], False),
+    "new_target": (
+        Annotated[str | None, typer.Option("--new", help="Write a target file: targets/NAME.yaml.", metavar="NAME")],
+        None,
+    ),
+    "policy_file": (
+        Annotated[
+            Path | None,
+            typer.Option("--policy", help="What has to be proven; else promotion.yaml, or the usual.", metavar="FILE"),
+        ],
+        None,
+    ),
+    "reason": (
+        Annotated[
+            str | None,
+            typer.Option("--without-evidence", help="Promote the unproven; the reason is kept.", metavar="REASON"),
+        ],
+        None,
+    ),
+    "take_over": (
+        Annotated[bool, typer.Option("--take-over", help="Go on for somebody whose promotion was cut off.")],
+        False,
+    ),
+}
+
 ARGUMENTS: dict[str, tuple[Any, Any]] = {
     "notebook": (Annotated[Path, typer.Argument(help="The notebook, an .ipynb file.", metavar="NOTEBOOK")], ...),
     "place": (

@@ -35,8 +35,8 @@ def scheme_of(address: str) -> str:
 class Registry:
     """A registry by its address, ``localhost:5001``, or a part of one, ``registry.example.org/science``.
 
-    Plain HTTP on this machine and where it is ``insecure``, else HTTPS, with the certificates in the file ``ca`` if one
-    is named. Who pushes is what ``docker login`` keeps.
+    Plain HTTP on this machine and where it is ``insecure``, else HTTPS; HTTPS with the certificates in the file ``ca``
+    where one is named. Who pushes is what ``docker login`` keeps.
     """
 
     address: str
@@ -64,7 +64,7 @@ class Registry:
     @contextmanager
     def session(self) -> Iterator[RegistrySession]:
         """Speak with the registry; raise MachineryFailed where it does not answer, or not as it should."""
-        scheme = "http" if self.insecure else scheme_of(self.host)
+        scheme = "https" if self.ca else "http" if self.insecure else scheme_of(self.host)
         with requests.Session() as session:
             session.auth = RegistryLogin(login_for(self.host))
             session.verify = self.ca or True

@@ -137,7 +137,8 @@ class Release:
 
     ``run`` is the smoke run; ``reason`` says why it failed. ``objects`` are what was applied: rolling back needs them.
     ``evidence`` are the signed entries that ``proofs`` are of; ``workspace`` is where it is promoted from, which goes
-    on with it alone; ``touched`` when something was last done for it, in seconds since the epoch.
+    on with it alone; ``touched`` when something was last done for it, in seconds since the epoch. ``entrypoint`` starts
+    the interpreter in its images.
     """
 
     number: int
@@ -155,5 +156,6 @@ class Release:
     reason: str = ""
     workspace: str = ""
     touched: float = 0.0
+    entrypoint: tuple[str, ...] = ()
     evidence: tuple[Object, ...] = field(default=(), repr=False)
     objects: tuple[Object, ...] = field(default=(), repr=False)

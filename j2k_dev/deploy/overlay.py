@@ -14,18 +14,21 @@ from typing import TYPE_CHECKING, Any
 from j2k_dev.deploy import manifests, storage
 from j2k_dev.deploy.target import CA_MOUNT, CA_NAME
 from j2k_dev.deploy.tree import layer, to_yaml
+from j2k_dev.model.errors import BadInput
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from j2k_dev.deploy.manifests import Object
-    from j2k_dev.deploy.target import Kafka, Target
+    from j2k_dev.deploy.target import Kafka, StageResources, Target
 
 EFS = "overlays/efs"
 EBS = "overlays/ebs"
 CA_CONFIG = "kafka-ca"
 # On pods: what they are told of the broker. They read it when they start, so they start anew when it changes.
 KAFKA_HASH = "j2k.dev/kafka"
-# Volumes of a pod that are its own.
-PRIVATE = ("work", "scratch")
+# Volumes of a pod that are its own: on a class they become one, which holds a folder for each.
+WORK, SCRATCH = "work", "scratch"
 POD = "/spec/template/spec"
 CONTAINER = f"{POD}/containers/0"
 
@@ -61,7 +64,7 @@ def components(target: Target, ground: Ground) -> dict[str, dict[str, str]]:
         patches = [patch("PersistentVolumeClaim", [_set(f"/spec/{key}", value)]) for key, value in _bound(exchange)]
         files[EFS] = layer(EFS, {name: (exchange,)}, {**_COMPONENT, "resources": [name], "patches": patches})
     if scratch:
-        patches = [patch("Deployment", private_volumes(target, ground))]
+        patches = [patch("Deployment", private_volume(target, ground))]
         kustomization = {**_COMPONENT, "resources": ["class.yaml"], "patches": patches}
         files[EBS] = layer(EBS, {"class.yaml": (scratch,)}, kustomization)
     return files
@@ -85,19 +88,25 @@ def claim_fields(target: Target, ground: Ground, volume: str = "") -> dict[str, 
     return {"resources": {"requests": {"storage": target.storage.size}}, **bound, **kept}
 
 
-def private_volumes(target: Target, ground: Ground) -> list[Object]:
-    """Give the steps that turn the pods' own volumes into those of a class, which come and go with each pod."""
+def private_volume(target: Target, ground: Ground) -> list[Object]:
+    """Give the steps that turn the pods' own volumes into one of a class, which comes and goes with each pod.
+
+    One, since a node takes few volumes of EBS. A folder of it for each mount, since ext4 has a ``lost+found`` of its
+    own in it, which would count as a file of the notebook's.
+    """
     if target.scratch is None:
         return []
     made = _ebs_class(target, ground)
     name = str(made["metadata"]["name"]) if made else target.scratch.class_
-    steps = []
-    for number, volume in enumerate(ground.pod["volumes"]):
-        if volume["name"] in PRIVATE:
-            place = f"{POD}/volumes/{number}"
-            steps.append(_test(f"{place}/name", volume["name"]))
-            steps.append(_set(place, storage.private_volume(volume["name"], name, target.scratch.size)))
-    return steps
+    volumes, mounts = ground.pod["volumes"], ground.pod["containers"][0]["volumeMounts"]
+    work, scratch = (f"{POD}/volumes/{_place(volumes, each)}" for each in (WORK, SCRATCH))
+    steps = [_test(f"{work}/name", WORK), _test(f"{scratch}/name", SCRATCH)]
+    steps += [_replace(scratch, storage.private_volume(SCRATCH, name, target.scratch.size))]
+    for each in (WORK, SCRATCH):
+        mount = f"{CONTAINER}/volumeMounts/{_place(mounts, each)}"
+        steps += [_test(f"{mount}/name", each), _add(f"{mount}/subPath", each)]
+        steps += [_replace(f"{mount}/name", SCRATCH)] if each != SCRATCH else []
+    return [*steps, {"op": "remove", "path": work}]
 
 
 def placement(target: Target) -> dict[str, Any]:
@@ -144,15 +153,13 @@ def pod_steps(target: Target, ground: Ground) -> list[Object]:
     if target.kafka.ca:
         steps += [_add(f"{POD}/volumes/-", ca_volume()), _add(f"{CONTAINER}/volumeMounts/-", ca_mount())]
     if target.scratch and not target.scratch.ebs:
-        steps += private_volumes(target, ground)
+        steps += private_volume(target, ground)
     return steps
 
 
 def kafka_steps(kafka: Kafka, ground: Ground) -> list[Object]:
     """Give the steps that tell the base's Deployments of another broker."""
-    variables = ground.pod["containers"][0]["env"]
-    number = next(number for number, each in enumerate(variables) if each["name"] == "KAFKA_BROKER")
-    place = f"{CONTAINER}/env/{number}"
+    place = f"{CONTAINER}/env/{_place(ground.pod['containers'][0]['env'], 'KAFKA_BROKER')}"
     told = json.dumps([kafka.environment, kafka.ca], sort_keys=True)
     digest = hashlib.sha256(told.encode()).hexdigest()[:_HASH_LETTERS]
     return [
@@ -160,6 +167,17 @@ def kafka_steps(kafka: Kafka, ground: Ground) -> list[Object]:
         _replace(f"{place}/value", kafka.bootstrap),
         _add("/spec/template/metadata/annotations", {KAFKA_HASH: digest}),
     ]
+
+
+def resource_patches(target: Target, deployments: Mapping[str, str]) -> list[Object]:
+    """Patch the resources of the stages that the target names; ``deployments`` are their Deployments by stage.
+
+    Raises BadInput where there is no such stage.
+    """
+    if unknown := [stage for stage in target.resources if stage not in deployments]:
+        told = f"resources of the target: there is no stage {', '.join(unknown)}"
+        raise BadInput(told, f"there are {', '.join(deployments)}")
+    return [patch("Deployment", _needs(needs), deployments[stage]) for stage, needs in target.resources.items()]
 
 
 def patch(kind: str, steps: list[Object], name: str = "") -> Object:
@@ -178,6 +196,15 @@ def _bound(exchange: Object) -> list[tuple[str, str]]:
     if exchange["kind"] == "PersistentVolume":
         return [("volumeName", exchange["metadata"]["name"])]
     return [("storageClassName", exchange["metadata"]["name"])]
+
+
+def _needs(needs: StageResources) -> list[Object]:
+    places = [f"{CONTAINER}/resources/{kind}" for kind in ("requests", "limits")]
+    return [_replace(f"{place}/{key}", value) for key, value in needs.plain.items() for place in places]
+
+
+def _place(items: list[Object], name: str) -> int:
+    return next(number for number, each in enumerate(items) if each["name"] == name)
 
 
 def step(op: str, path: str, value: Any) -> Object:

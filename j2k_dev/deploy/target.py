@@ -109,7 +109,7 @@ class Ebs:
 
 @dataclass(frozen=True)
 class Scratch:
-    """What each pod has for itself: two volumes (the notebook's folder, temporary files) that come and go with it."""
+    """What each pod has for itself, the notebook's folder and temporary files: a volume that comes and goes with it."""
 
     class_: str = rule(_name, default="")
     size: str = rule(_quantity, default="10Gi")

@@ -38,10 +38,11 @@ def target_tree(deployed: Deployed, target: Target, courier: Object, volume: str
     """Write base and overlay as texts by file name; ``volume`` is one that was kept for this claim."""
     folder, ground = overlay_of(target), ground_of(deployed)
     counts = [{"name": pod.name, "count": deployed.replicas} for pod in deployed.pods]
+    needs = overlay.resource_patches(target, {pod.stage: pod.name for pod in deployed.pods})
     first = {FIRST: to_yaml(_first(deployed, target, volume)), COURIER: to_yaml([courier])}
     return {
         **base_layer(deployed),
-        **target_layer(folder, target, ground, {"replicas": counts}, volume=volume),
+        **target_layer(folder, target, ground, {"replicas": counts}, tuple(needs), volume),
         **{f"{folder}/{name}": text for name, text in first.items()},
     }
 

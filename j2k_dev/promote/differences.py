@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from j2k_dev.deploy.manifests import KAFKA_CONFIG
-from j2k_dev.deploy.overlay import CA_CONFIG, KAFKA_HASH, PRIVATE
-from j2k_dev.deploy.target import CA_MOUNT
+from j2k_dev.deploy.overlay import CA_CONFIG, KAFKA_HASH, SCRATCH, WORK, ca_mount
 from j2k_dev.promote.model import FieldChange, Finding
 from j2k_dev.promote.pods import where
 
@@ -27,8 +26,8 @@ _MEND = "what is promoted is what was verified: change the notebook, then j2k up
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _POD = "spec.template.spec"
 _WORKER = f"{_POD}.containers[worker]"
-# By what elements of these lists are told apart, where all have one of their own.
-_NAMED_BY = {"volumeMounts": "mountPath"}
+# Lists whose elements are told apart by their number, though they have names.
+_NUMBERED = ("volumeMounts",)
 _ABSENT = object()
 
 
@@ -66,6 +65,12 @@ def _same_digest(before: Any, after: Any) -> str:
     return "" if digests[0] == digests[1] else "it is another image: the digests differ"
 
 
+def _becomes(value: Any) -> Callable[[Any, Any], str]:
+    return lambda _before, after: "" if after == value else f"it may only become {_shown(value)}"
+
+
+_CA = "certificates that the broker's is signed by"
+_OWN = "what pods have for themselves: on their node, or one volume of a class"
 ALLOWED = (
     Allowed("*", "metadata.namespace", "the target's namespace"),
     Allowed("Namespace", "metadata.name", "the target's namespace"),
@@ -76,16 +81,19 @@ ALLOWED = (
     Allowed("Deployment", f"spec.template.metadata.annotations[{KAFKA_HASH}]", "pods start anew for another broker"),
     Allowed("Deployment", f"{_WORKER}.resources.requests", "what the target gives a stage"),
     Allowed("Deployment", f"{_WORKER}.resources.limits", "what the target gives a stage"),
-    Allowed("Deployment", f"{_WORKER}.volumeMounts[{CA_MOUNT}]", "certificates that the broker's is signed by"),
-    Allowed("Deployment", f"{_POD}.volumes[{CA_CONFIG}].name", "certificates that the broker's is signed by"),
-    Allowed("Deployment", f"{_POD}.volumes[{CA_CONFIG}].configMap", "certificates that the broker's is signed by"),
     *(
-        Allowed(
-            "Deployment", f"{_POD}.volumes[{volume}].{kind}", "what pods have for themselves, on the node or on EBS"
-        )
-        for volume in PRIVATE
-        for kind in ("emptyDir", "ephemeral")
+        Allowed("Deployment", f"{_WORKER}.volumeMounts[3].{key}", _CA, fits=_becomes(value))
+        for key, value in ca_mount().items()
     ),
+    Allowed("Deployment", f"{_POD}.volumes[{CA_CONFIG}].name", _CA),
+    Allowed("Deployment", f"{_POD}.volumes[{CA_CONFIG}].configMap.name", _CA, fits=_becomes(CA_CONFIG)),
+    Allowed("Deployment", f"{_POD}.volumes[{WORK}].name", _OWN, fits=_becomes(None)),
+    Allowed("Deployment", f"{_POD}.volumes[{WORK}].emptyDir", _OWN, fits=_becomes(None)),
+    Allowed("Deployment", f"{_POD}.volumes[{SCRATCH}].emptyDir", _OWN, fits=_becomes(None)),
+    Allowed("Deployment", f"{_POD}.volumes[{SCRATCH}].ephemeral", _OWN),
+    Allowed("Deployment", f"{_WORKER}.volumeMounts[1].name", _OWN, fits=_becomes(SCRATCH)),
+    Allowed("Deployment", f"{_WORKER}.volumeMounts[1].subPath", _OWN, fits=_becomes(WORK)),
+    Allowed("Deployment", f"{_WORKER}.volumeMounts[2].subPath", _OWN, fits=_becomes(SCRATCH)),
     Allowed("Deployment", f"{_POD}.nodeSelector", "the nodes that the target has for it"),
     Allowed("Deployment", f"{_POD}.tolerations", "the nodes that the target has for it"),
     Allowed("Deployment", f"{_POD}.imagePullSecrets", "what the target's registry asks for"),
@@ -98,7 +106,7 @@ ALLOWED = (
 ADDED = (
     Addition("StorageClass", "storage that the target file describes"),
     Addition("PersistentVolume", "an access point that is there"),
-    Addition("ConfigMap", "certificates that the broker's is signed by", CA_CONFIG),
+    Addition("ConfigMap", _CA, CA_CONFIG),
 )
 
 
@@ -187,10 +195,9 @@ def _leaves(value: Any, path: str, key: str) -> Iterator[tuple[str, Any]]:
 
 
 def _elements(items: list[Any], key: str) -> Iterable[tuple[str, Any]]:
-    """Name the elements of a list by what tells them apart, else by number."""
-    by = _NAMED_BY.get(key, "name")
-    names = [str(item[by]) for item in items if isinstance(item, dict) and by in item]
-    if len(set(names)) == len(items):
+    """Name the elements of a list by their names, where all have one of their own, else by number."""
+    names = [str(item["name"]) for item in items if isinstance(item, dict) and "name" in item]
+    if key not in _NUMBERED and len(set(names)) == len(items):
         return zip(names, items, strict=True)
     return ((str(number), item) for number, item in enumerate(items))
 

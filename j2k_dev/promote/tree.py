@@ -15,13 +15,13 @@ from j2k_dev.deploy import manifests, overlay
 from j2k_dev.deploy.overlay import Ground, patch
 from j2k_dev.deploy.target_tree import lasting_labels, overlay_of, target_layer
 from j2k_dev.deploy.tree import BASE, write_tree
-from j2k_dev.model.errors import BadInput, J2kError
+from j2k_dev.model.errors import J2kError
 from j2k_dev.sandbox.commands import Command, SystemRunner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from j2k_dev.deploy.target import StageResources, Target
+    from j2k_dev.deploy.target import Target
     from j2k_dev.promote.model import Object
 
 _SECONDS = 60.0
@@ -43,7 +43,9 @@ def promoted_tree(
         "replicas": _replicas(found, target),
         "images": _images(images),
     }
-    patches = (_config(target), patch("Deployment", overlay.kafka_steps(target.kafka, ground)), *_needs(found, target))
+    stages = {stage_of(each): each["metadata"]["name"] for each in _deployments(found)}
+    kafka = patch("Deployment", overlay.kafka_steps(target.kafka, ground))
+    patches = (_config(target), kafka, *overlay.resource_patches(target, stages))
     return {
         **{f"{BASE}/{name}": text for name, text in sorted(base.items())},
         **target_layer(overlay_of(target), target, ground, _filled(transformers), patches, volume),
@@ -109,21 +111,6 @@ def _images(images: Mapping[str, str]) -> list[Object]:
 
 def _config(target: Target) -> Object:
     return patch("ConfigMap", [overlay.step("replace", "/data", target.kafka.environment)], manifests.KAFKA_CONFIG)
-
-
-def _needs(found: Iterable[Object], target: Target) -> Iterable[Object]:
-    """Patch the resources of the stages that the target names."""
-    names = {stage_of(each): each["metadata"]["name"] for each in _deployments(found)}
-    if unknown := [stage for stage in target.resources if stage not in names]:
-        told = f"resources of the target: there is no stage {', '.join(unknown)}"
-        raise BadInput(told, f"there are {', '.join(names)}")
-    for stage, needs in target.resources.items():
-        yield patch("Deployment", _resource_steps(needs), names[stage])
-
-
-def _resource_steps(needs: StageResources) -> list[Object]:
-    places = [f"{overlay.CONTAINER}/resources/{kind}" for kind in ("requests", "limits")]
-    return [overlay.step("replace", f"{place}/{key}", value) for key, value in needs.plain.items() for place in places]
 
 
 def stage_of(deployment: Object) -> str:

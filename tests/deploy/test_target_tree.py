@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
 import yaml
 
 from j2k_dev.deploy import schema
-from j2k_dev.deploy.target import Kafka, Storage, Target, TargetRegistry, Toleration
-from j2k_dev.deploy.target_tree import claim_of, courier_pod, target_tree
+from j2k_dev.deploy.data import manifests_folder
+from j2k_dev.deploy.target import Efs, Kafka, Storage, Target, TargetRegistry, Toleration, read_target
+from j2k_dev.deploy.target_tree import claim_of, courier_pod, overlay_of, target_tree
 from j2k_dev.deploy.tree import base_layer
+from j2k_dev.promote.tree import built_tree
 from tests.deploy.made import DIGEST, deployed
+from tests.promote.made import kubectl
 
 TARGET = Target(
     context="Prod/eu",
@@ -78,3 +82,36 @@ def test_the_courier_is_allowed_by_kubernetes_and_kept_from_the_pipelines_pods()
 def test_couriers_of_different_environments_are_different_pods() -> None:
     other = courier_pod(deployed(), TARGET, IMAGE.replace("0123", "4567"), ENTRYPOINT)
     assert other["metadata"]["name"] != courier()["metadata"]["name"]
+
+
+def test_storage_and_certificates_of_the_target_are_in_the_tree_and_kustomize_builds_it() -> None:
+    read = manifests_folder() / "example"
+    target = dataclasses.replace(read_target("prod", None, read), namespace="")
+    tree = target_tree(deployed(), target, courier(target))
+    objects = built_tree(kubectl(), tree, overlay_of(target))
+    schema.check(objects, "v1.34.0")
+    classes = {each["provisioner"]: each["metadata"]["name"] for each in objects if each["kind"] == "StorageClass"}
+    assert set(classes) == {"efs.csi.aws.com", "ebs.csi.aws.com"}
+    (claim,) = [each for each in objects if each["kind"] == "PersistentVolumeClaim"]
+    assert claim["spec"] == claim_of(deployed(), target)["spec"]
+    assert claim["spec"]["storageClassName"] == classes["efs.csi.aws.com"]
+    fit = next(each for each in objects if each["kind"] == "Deployment" and each["metadata"]["name"] == "stage-2-fit")
+    assert fit["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"] == {"memory": "4Gi", "cpu": "2"}
+    assert "kafka-ca" in {each["metadata"]["name"] for each in objects if each["kind"] == "ConfigMap"}
+
+
+def test_what_the_claim_binds_to_and_what_the_courier_mounts_come_first() -> None:
+    target = dataclasses.replace(
+        PLAIN,
+        storage=Storage(efs=Efs("fs-01234567")),
+        kafka=Kafka("kafka:9092", "SSL", ca="-----BEGIN CERTIFICATE-----"),
+    )
+    tree = target_tree(deployed(), target, courier(target))
+    first = [each["kind"] for each in yaml.safe_load_all(tree["overlays/prod/first.yaml"])]
+    assert first.index("StorageClass") < first.index("PersistentVolumeClaim")
+    assert first.count("ConfigMap") == 2
+    spec = courier(target)["spec"]
+    assert spec["containers"][0]["volumeMounts"][-1] == {
+        "name": "kafka-ca", "mountPath": "/etc/j2k/kafka", "readOnly": True
+    }  # fmt: skip
+    assert spec["volumes"][-1] == {"name": "kafka-ca", "configMap": {"name": "kafka-ca"}}

@@ -86,6 +86,15 @@ def test_an_image_of_another_digest_is_found_though_images_may_differ() -> None:
     assert "it is another image: the digests differ" in finding
 
 
+@pytest.mark.parametrize(("mount", "field"), [(1, "subPath"), (1, "name"), (2, "subPath"), (3, "mountPath")])
+def test_mounts_may_become_what_the_target_needs_and_nothing_else(mount: int, field: str) -> None:
+    objects = promoted()
+    container(objects)["volumeMounts"][mount][field] = "exchange"
+    (finding,) = told(objects)
+    assert f"volumeMounts[{mount}].{field} is 'exchange'" in finding
+    assert "it may only become" in finding
+
+
 def test_an_object_that_stays_in_another_namespace_is_found() -> None:
     objects = promoted()
     one(objects, "Service", "stage-2-fit")["metadata"]["namespace"] = "j2k-weather"
@@ -139,9 +148,7 @@ def read(value: Any, path: Path) -> str:
     for key in path:
         below = value[key]
         if isinstance(key, int):
-            named = (
-                below.get("mountPath" if text.endswith("volumeMounts") else "name") if isinstance(below, dict) else None
-            )
+            named = below.get("name") if isinstance(below, dict) and not text.endswith("volumeMounts") else None
             text += f"[{named or key}]"
         else:
             text += f".{key}" if key.replace("-", "").replace("_", "").isalnum() else f"[{key}]"

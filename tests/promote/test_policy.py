@@ -57,7 +57,7 @@ def _one_node(objects: Objects) -> None:
 
 
 def _host_path(objects: Objects) -> None:
-    fit(objects)["volumes"][1] = {"name": "work", "hostPath": {"path": "/data"}}
+    fit(objects)["volumes"].append({"name": "data", "hostPath": {"path": "/data"}})
 
 
 def _local_volume(objects: Objects) -> None:
@@ -141,7 +141,7 @@ def _host_network(objects: Objects) -> None:
     ("plant", "rule", "told"),
     [
         (_one_node, "claim-of-one-node", "PersistentVolumeClaim/exchange: ReadWriteOnce, for 6 pods"),
-        (_host_path, "host-path", "Deployment/stage-2-fit: the volume work is /data of a node"),
+        (_host_path, "host-path", "Deployment/stage-2-fit: the volume data is /data of a node"),
         (_local_volume, "host-path", "PersistentVolume/disk: it is /disk of a node"),
         (_tag, "image-by-tag", "the image of worker is registry.example.org/science/weather:latest"),
         (_foreign, "foreign-image", "not in registry.example.org/science"),

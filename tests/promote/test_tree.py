@@ -108,10 +108,20 @@ def test_what_pods_have_for_themselves_comes_from_ebs_where_the_pod_is() -> None
     assert ebs["volumeBindingMode"] == "WaitForFirstConsumer"
     for pod in pods(example()).values():
         volumes = {volume["name"]: volume for volume in pod["volumes"]}
-        for name in ("work", "scratch"):
-            spec = volumes[name]["ephemeral"]["volumeClaimTemplate"]["spec"]
-            assert (spec["storageClassName"], spec["accessModes"]) == (ebs["metadata"]["name"], ["ReadWriteOnce"])
+        spec = volumes["scratch"]["ephemeral"]["volumeClaimTemplate"]["spec"]
+        assert (spec["storageClassName"], spec["accessModes"]) == (ebs["metadata"]["name"], ["ReadWriteOnce"])
         assert volumes["exchange"] == {"name": "exchange", "persistentVolumeClaim": {"claimName": "exchange"}}
+
+
+def test_a_pods_own_folders_are_in_one_volume_and_none_is_its_root() -> None:
+    """A node takes few volumes of EBS, and what a file system keeps in its root is no file of the notebook's."""
+    for pod in pods(example()).values():
+        assert [volume["name"] for volume in pod["volumes"]] == ["exchange", "scratch", "kafka-ca"]
+        mounts = [mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"] == "scratch"]
+        assert [(mount["mountPath"], mount["subPath"]) for mount in mounts] == [
+            ("/home/ada/notebooks", "work"),
+            ("/tmp", "scratch"),
+        ]
 
 
 def test_pods_know_the_targets_broker_and_where_its_certificates_and_login_are() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from j2k_dev.sandbox.down import TakenDown
-    from j2k_dev.sandbox.model import SandboxState
+    from j2k_dev.sandbox.model import CloudState, SandboxState
     from j2k_dev.sandbox.status import SandboxStatus
 
 _COLOURS = {"running": "green", "not ready": "yellow", "stopped": "yellow", "missing": "red"}
@@ -30,7 +30,24 @@ def print_sandbox(console: Console, state: SandboxState) -> None:
     took = human_seconds(state.seconds.get("total", 0.0))
     _line(console, Text.assemble((state.cluster, "bold"), "  is up  ", (f"{facts}, {took}", "dim")))
     _print_table(console, ("part", "address", "took"), _rows(state))
-    _line(console, Text.assemble(("next  ", "dim"), _kubectl(state.kubeconfig)))
+    if state.cloud:
+        _print_cloud(console, state, state.cloud)
+    else:
+        _line(console, Text.assemble(("next  ", "dim"), _kubectl(state.kubeconfig)))
+
+
+def _print_cloud(console: Console, state: SandboxState, cloud: CloudState) -> None:
+    """Print what a scientist is told of a cloud, and how to go on."""
+    facts = {
+        "zones": ", ".join(cloud.zones),
+        "kubeconfig": f"{state.kubeconfig} (its administrator's: {cloud.admin_kubeconfig})",
+        "EFS": f"{cloud.file_system}, access point {cloud.access_point}",
+        "registry": f"pulled from as {cloud.registry}; its authority, and the broker's: {cloud.ca}",
+        "namespaces": ", ".join(cloud.pipelines.values()) or "none; --for NOTEBOOK prepares one",
+    }
+    _print_table(console, ("cloud", ""), facts.items())
+    login = f"export DOCKER_CONFIG={shlex.quote(cloud.docker_config)}"
+    _line(console, Text.assemble(("next  ", "dim"), f"{login}; j2k promote --context {state.context} --plan"))
 
 
 def print_status(console: Console, status: SandboxStatus) -> None:

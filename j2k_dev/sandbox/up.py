@@ -66,7 +66,7 @@ def bring_up(
         parts, before = look(client, sandbox), read_state(sandbox)
         if parts and before:
             check_source(before, source)
-        cloud = _is_cloud(cluster.find_birth(client, parts), before if parts else None, asked=cloud)
+        cloud = is_cloud(cluster.find_birth(client, parts), before if parts else None, asked=cloud)
         check_zones(nodes, cloud=cloud)
         told = _standing(sandbox, parts, client)
         if told and nodes in (None, told.nodes) and (callable(images) or told.images == _by_role(images)):
@@ -93,7 +93,7 @@ def check_zones(nodes: int | None, *, cloud: bool) -> None:
         raise BadInput(f"--cloud with --nodes {nodes}: it has {NODES} zones at least", "leave --nodes out")
 
 
-def _is_cloud(birth: Birth | None, before: SandboxState | None, *, asked: bool) -> bool:
+def is_cloud(birth: Birth | None, before: SandboxState | None, *, asked: bool) -> bool:
     """Tell whether it is, or is to be, the twin of a cloud; refuse to make one of another sandbox."""
     known = [birth.cloud] if birth else [before.cloud is not None] if before else []
     if asked and known == [False]:

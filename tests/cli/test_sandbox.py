@@ -136,6 +136,15 @@ class TestUp:
         assert main(["sandbox", "up", *words]) == 0
         assert engine.calls == [("up", "twin", "packages", 3, True)]
 
+    def test_a_twin_has_a_name(self, engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["sandbox", "up", "--cloud"]) == 2
+        assert "--cloud needs --name" in capsys.readouterr().err
+        assert engine.calls == []
+
+    def test_only_a_twin_is_prepared_for_notebooks(self, engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["sandbox", "up", "--for", "a.ipynb"]) == 2
+        assert "--for is for the twin of a cloud" in capsys.readouterr().err
+
     def test_a_notebook_names_its_own_workspace(self, engine: Engine, tmp_path: Path) -> None:
         (tmp_path / "study").mkdir()
         assert main(["sandbox", "up", str(tmp_path / "study" / "a.ipynb")]) == 0

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from j2k_dev.report.sandbox import print_removed, print_sandbox, print_status
 from j2k_dev.sandbox.down import TakenDown
-from j2k_dev.sandbox.model import Sandbox
+from j2k_dev.sandbox.model import CloudState, Sandbox
 from j2k_dev.sandbox.status import PartStatus, SandboxStatus
 from tests.sandbox.states import state_of
 
@@ -48,6 +48,18 @@ def test_one_that_was_up_already_tells_no_times_of_parts() -> None:
     print_sandbox(terminal := console(), replace(STATE, seconds={"total": 0.2}))
     assert "200 ms" in printed(terminal)
     assert "12 s" not in printed(terminal)
+
+
+def test_a_twin_tells_what_a_scientist_is_told_of_a_cloud() -> None:
+    cloud = CloudState(
+        "kind-admin", "/a b/admin", ("a", "b"), "registry:5000", "/a b/ca.pem", "/a b/docker", "/a b/logins.json",
+        "registry-login", "kafka-login", "SCRAM-SHA-512", "fs-0123", "fsap-0123", {"weather": "j2k-weather"},
+    )  # fmt: skip
+    print_sandbox(terminal := console(), replace(STATE, cloud=cloud))
+    text = printed(terminal)
+    for told in ("a, b", "/a b/admin", "fs-0123", "registry:5000", "j2k-weather"):
+        assert told in text
+    assert text.endswith("next  export DOCKER_CONFIG='/a b/docker'; j2k promote --context kind-j2k-12345678 --plan\n")
 
 
 def test_the_status_names_what_is_missing_and_the_command_that_mends_it() -> None:

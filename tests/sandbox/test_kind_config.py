@@ -42,6 +42,17 @@ def test_every_node_sees_the_exchange_folder() -> None:
         assert {"hostPath": "/home/ada/.j2k/exchange", "containerPath": EXCHANGE} in node["extraMounts"]
 
 
+def test_every_node_of_a_twin_sees_the_account() -> None:
+    text = kind_config(SANDBOX, images("packages"), plan_nodes(SANDBOX, 2), 2, {"/var/lib/account": "/cloud"})
+    for node in yaml.safe_load(text)["nodes"]:
+        assert {"hostPath": "/var/lib/account", "containerPath": "/cloud"} in node["extraMounts"]
+
+
+def test_sandboxes_of_one_workspace_mark_their_exchange_folder_each_by_itself() -> None:
+    assert SANDBOX.exchange == Sandbox(SANDBOX.workspace, "twin").exchange
+    assert SANDBOX.token != Sandbox(SANDBOX.workspace, "twin").token
+
+
 def test_the_api_is_on_loopback_only() -> None:
     assert config()["networking"]["apiServerAddress"] == "127.0.0.1"
 

@@ -28,8 +28,9 @@ _HASH_LETTERS = 8
 def efs_class(namespace: str, labels: dict[str, str], efs: Efs, user: int, group: int) -> Object:
     """Make the class whose volumes are access points of a file system, as the user that the pods are.
 
-    An access point turns whoever comes into its own user, so that user has to be the pods': they could not read what
-    others wrote, and a ``chown`` is refused (docs.aws.amazon.com/efs/latest/ug/enforce-identity-access-points.html).
+    Whatever is done through an access point is done as its own user, to whom all files belong
+    (docs.aws.amazon.com/efs/latest/ug/enforce-identity-access-points.html). It is the pods', so that programs that
+    look whose their files are find their own.
     Data outlive the claim: Retain.
     """
     parameters = {

@@ -280,7 +280,7 @@ RULES = (
     ),
     Rule(
         "access-point-user",
-        "An access point turns all users into its own: pods of another one can't read what they wrote before.",
+        "Through an access point all files are its user's; programs that look whose their files are refuse another's.",
         "let uid and gid of the class be those of the pods, as j2k makes it",
         _access_point_user,
     ),

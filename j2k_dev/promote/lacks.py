@@ -59,7 +59,7 @@ class _Found:
                 raise
             return None
         answer = json.loads(told or '{"items": []}')
-        items: list[Object] = answer.get("items", [answer]) if answer.get("kind") == "List" or not names else [answer]
+        items: list[Object] = answer.get("items", [answer])
         return {each["metadata"]["name"]: each for each in items}
 
 

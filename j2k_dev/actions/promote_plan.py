@@ -17,6 +17,7 @@ from j2k_dev.evidence.hashes import images, sha256
 from j2k_dev.evidence.record import read
 from j2k_dev.model.codec import to_plain
 from j2k_dev.model.errors import Refused
+from j2k_dev.promote.advice import advice
 from j2k_dev.promote.differences import unexpected
 from j2k_dev.promote.gate import ENGINE, Now, missing, proofs, refusal
 from j2k_dev.promote.images import copies, pulled_as
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from j2k_dev.actions.promotion import Promotion
     from j2k_dev.actions.verified import Ready
-    from j2k_dev.promote.model import Change, Object, Release, Right
+    from j2k_dev.promote.model import Advice, Change, Object, Release, Right
     from j2k_dev.promote.requirements import Required
 
 _SHOWN = 5
@@ -120,11 +121,19 @@ class Look:
             previous=previous.number if previous else None, digest=digest_of(promotion.objects), of=there.of,
             objects=promotion.objects, changes=changes,
             images=copies(stages, to.target.registry.pushed(to.pipeline), absent),
-            rights=rights, lacks=lacks, advice=(), proofs=promotion.proofs,
+            rights=rights, lacks=lacks, advice=_advice(promotion, there), proofs=promotion.proofs,
             without_evidence=promotion.options.reason, made=time.time(),
         )  # fmt: skip
         entrypoint = entrypoint_of(source_of(promotion, next(iter(stages.values()))))
         return replace(promotion, releases=releases, plan=plan, entrypoint=entrypoint)
+
+
+def _advice(promotion: Promotion, there: Ready) -> tuple[Advice, ...]:
+    """Say where volumes belong, as the recording that is promoted saw them used."""
+    recording = find_recording(promotion.start, promotion.start.notebook)
+    if recording is None or recording.key != there.verified.recording:
+        return ()
+    return advice(there.verified.pipeline, recording, promotion.to.target)
 
 
 def agreed_plan(promotion: Promotion) -> Promotion:

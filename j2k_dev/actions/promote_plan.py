@@ -130,7 +130,8 @@ class Look:
 
 def _advice(promotion: Promotion, there: Ready) -> tuple[Advice, ...]:
     """Say where volumes belong, as the recording that is promoted saw them used."""
-    recording = find_recording(promotion.start, promotion.start.notebook)
+    start = promotion.start
+    recording = find_recording(start, start.notebook) if start else None
     if recording is None or recording.key != there.verified.recording:
         return ()
     return advice(there.verified.pipeline, recording, promotion.to.target)

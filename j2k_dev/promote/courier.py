@@ -34,7 +34,9 @@ def courier_of(deployment: Object, entrypoint: Sequence[str]) -> Object:
         "envFrom": worker["envFrom"],
         "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}},
         "securityContext": worker["securityContext"],
-        "volumeMounts": [mount for mount in worker["volumeMounts"] if mount["name"] != _WORK],
+        "volumeMounts": [
+            mount for mount in worker["volumeMounts"] if _WORK not in (mount["name"], mount.get("subPath"))
+        ],
     }
     spec = {
         **{name: value for name, value in template.items() if name != _SPREAD},

@@ -196,14 +196,15 @@ def test_a_namespace_that_is_not_there_is_made() -> None:
 
 
 def test_a_quota_without_room_is_told_with_what_it_would_take() -> None:
-    quota = made("ResourceQuota", "science", status={"hard": {"requests.memory": "1Gi", "pods": "9"}, "used": {}})
+    status = {"hard": {"requests.memory": "1Gi", "pods": "9"}, "used": {}}
+    quota = made("ResourceQuota", "science", spec={}, status=status)
     (lack,) = lacks(*COMPLETE, quota)
     assert lack.what == "the quota science allows requests.memory 1Gi, and it would be 2Gi"
 
 
 def test_pods_that_are_replaced_make_room_in_the_quota() -> None:
     used = {"requests.memory": "2Gi"}
-    quota = made("ResourceQuota", "science", status={"hard": {"requests.memory": "2Gi"}, "used": used})
+    quota = made("ResourceQuota", "science", spec={}, status={"hard": {"requests.memory": "2Gi"}, "used": used})
     assert len(lacks(*COMPLETE, quota)) == 1
     assert lacks(*COMPLETE, quota, deployment()) == ()
 

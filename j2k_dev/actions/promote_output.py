@@ -30,7 +30,7 @@ _ASIDE = ".j2k-new-"
 def write_output(promotion: Promotion, folder: Path) -> Path:
     """Copy the images, and have the tree in a folder, whole or not at all; return the overlay that is to be applied."""
     folder = Path.cwd() / folder.expanduser()
-    _refuse_what_is_there(folder)
+    refuse_what_is_there(folder)
     _copy_images(promotion)
     assert promotion.ready is not None
     told = {
@@ -72,7 +72,7 @@ def _swap(new: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _refuse_what_is_there(folder: Path) -> None:
+def refuse_what_is_there(folder: Path) -> None:
     """Refuse a folder that holds something else than an earlier tree."""
     if folder.is_file():
         raise BadInput(f"--output {folder}: a file, and a folder is needed")

@@ -74,7 +74,7 @@ def _opened(options: PromoteOptions, ui: Ui) -> Iterator[Promotion]:
         yield promotion
 
 
-def _wanted(releases: Sequence[Release]) -> Release:
+def release_to_go_back_to(releases: Sequence[Release]) -> Release:
     """Choose what to go back to: the release before the present one, or the present one where a later was cut off."""
     present, cut_off = live(releases), unfinished(releases)
     earlier = before(releases, present) if present else None
@@ -87,9 +87,10 @@ def _wanted(releases: Sequence[Release]) -> Release:
 
 def _number(promotion: Promotion, releases: Sequence[Release], following: int) -> int:
     """Return the number of a rollback that was cut off here, else the next one."""
-    cut_off = unfinished(releases)
-    own = cut_off is not None and goes_on(cut_off, promotion.by, str(promotion.workspace.root))
-    return cut_off.number if cut_off is not None and own and cut_off.digest == _wanted(releases).digest else following
+    cut_off, wanted = unfinished(releases), release_to_go_back_to(releases)
+    if cut_off is None or not goes_on(cut_off, promotion.by, str(promotion.workspace.root)):
+        return following
+    return cut_off.number if cut_off.digest == wanted.digest else following
 
 
 def _planned(promotion: Promotion) -> Promotion:
@@ -97,7 +98,7 @@ def _planned(promotion: Promotion) -> Promotion:
     to, calls = promotion.to, promotion.to.calls
     with promotion.ui.step(f"looking at {to.context}"):
         found, releases = read_releases(calls, to.namespace, to.pipeline)
-        wanted, present = _wanted(releases), live(releases)
+        wanted, present = release_to_go_back_to(releases), live(releases)
         earlier = [each for release in releases for each in left_over(release.objects, wanted.objects)]
         changes = changes_of(calls, wanted.objects, earlier)
         plan = PromotionPlan(

@@ -21,7 +21,7 @@ from j2k_dev.model.errors import BadInput, Different, J2kError, MachineryFailed,
 from j2k_dev.model.pipeline import Pipeline
 from j2k_dev.model.scenario import NotRun, ScenarioResult
 from j2k_dev.report.units import plural
-from j2k_dev.scenario.catalogue import Named, catalogue, find, in_order, stage_of
+from j2k_dev.scenario.catalogue import Named, catalogue, find, in_order, stage_of, within
 from j2k_dev.scenario.chance import by_chance, smaller, to_yaml
 from j2k_dev.scenario.conduct import Conductor
 from j2k_dev.scenario.faults.table import engines_of
@@ -181,7 +181,7 @@ def _sorted_out(
 ) -> tuple[list[Named], tuple[NotRun, ...]]:
     """Leave out what does not fit; refuse it, where it was asked for by name."""
     fitting, unfit = [], []
-    for named in chosen:
+    for named in (within(each, verified.stages) for each in chosen):
         why = _unfit(named, verified, workspace)
         if not why:
             fitting.append(named)

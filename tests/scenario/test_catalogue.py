@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from j2k_dev.model.errors import BadInput
-from j2k_dev.scenario.catalogue import catalogue, find, in_order, shipped, stage_of, template
+from j2k_dev.scenario.catalogue import catalogue, find, in_order, shipped, stage_of, template, within
 from j2k_dev.scenario.faults.table import MAKERS, engines_of
 from j2k_dev.scenario.model import Fault
 
@@ -63,6 +63,13 @@ def test_a_stage_that_is_not_there_is_told_with_those_that_are(wanted: str) -> N
     with pytest.raises(BadInput, match="no stage") as caught:
         stage_of(wanted, STAGES)
     assert caught.value.way_out == "there are 1 load, 2 fit, 3 plot"
+
+
+def test_what_is_about_no_stage_in_particular_can_be_done_to_a_pipeline_of_one_stage(tmp_path: Path) -> None:
+    broker, stage = find("restart-broker", tmp_path), find("kill-stage-2", tmp_path)
+    assert within(broker, ("all",)).scenario.stage == "1"
+    assert within(broker, STAGES) == broker
+    assert within(stage, ("all",)) == stage
 
 
 def test_a_scenario_beside_the_notebook_counts_more_than_one_that_ships(tmp_path: Path) -> None:

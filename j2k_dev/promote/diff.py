@@ -45,6 +45,11 @@ def difference(live: Object, wanted: Object) -> tuple[FieldChange, ...]:
     return tuple(FieldChange(path, before, after, owners.get(path, "")) for path, before, after in found)
 
 
+def covers(live: Object, wanted: Object) -> bool:
+    """Tell whether all that is wanted is there: for what can't be rehearsed; the server may have added to it."""
+    return _within(_cleaned(wanted), _cleaned(live))
+
+
 def seen(live: Object | None) -> str:
     """Hash what a person, or a tool of theirs, may change on an object; empty where there is none."""
     if live is None:
@@ -91,6 +96,12 @@ def _compared(path: str, before: Any, after: Any) -> Iterator[tuple[str, Any, An
             yield from _compared(f"{path}[{name}]", olds.get(name, _GONE), news.get(name, _GONE))
     else:
         yield path, None if before is _GONE else before, None if after is _GONE else after
+
+
+def _within(wanted: Any, live: Any) -> bool:
+    if isinstance(wanted, dict) and isinstance(live, dict):
+        return all(name in live and _within(value, live[name]) for name, value in wanted.items())
+    return bool(wanted == live)
 
 
 def _key(*lists: Sequence[Any]) -> str:

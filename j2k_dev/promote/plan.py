@@ -13,7 +13,7 @@ from j2k_dev.model.errors import BadInput, Refused
 from j2k_dev.promote.model import PromotionPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
     from j2k_dev.promote.model import Object
@@ -59,19 +59,6 @@ def read_plan(path: Path) -> PromotionPlan:
     if plan.digest != digest_of(plan.objects):
         raise Refused(f"the plan {path} does not fit together: its objects have another hash", _AGAIN)
     return plan
-
-
-def against(plan: PromotionPlan) -> Iterator[str]:
-    """Say in a line each what keeps a plan from being applied."""
-    yield from (f"{finding.rule}: {finding.where} {finding.told}" for finding in plan.findings)
-    yield from (f"{each.verb} {each.resource} is not allowed" for each in plan.rights if not each.allowed)
-    yield from (lack.what for lack in plan.lacks)
-    for change in plan.changes:
-        if change.action == "conflict":
-            owners = ", ".join(sorted({each.manager for each in change.fields if each.manager}))
-            yield f"{change.kind} {change.name} was changed on the cluster by {owners}"
-        if change.action == "refused":
-            yield f"{change.kind} {change.name} is refused by the cluster: {change.told}"
 
 
 def _hash(plain: Any) -> str:

@@ -136,6 +136,16 @@ def test_what_may_not_be_looked_at_is_told_and_the_rest_is_looked_at() -> None:
     assert class_.told.startswith("(Forbidden): storageclasses.storage.k8s.io")
 
 
+def test_a_class_that_an_administrator_made_as_it_should_be_is_left_as_it_is() -> None:
+    """Only administrators may make classes; the server adds to them what was left open."""
+    wanted = made("StorageClass", "efs", "storage.k8s.io/v1", parameters={"uid": "65532"})
+    there = copy.deepcopy(wanted) | {"reclaimPolicy": "Delete"}
+    server = SayingNo({"j2k-weather": NAMESPACE, "efs": there}, applying={"efs": FORBIDDEN})
+    assert [each.action for each in changes_of(server.calls, [wanted])] == ["same"]
+    there["parameters"] = {"uid": "0"}
+    assert [each.action for each in changes_of(server.calls, [wanted])] == ["refused"]
+
+
 def test_a_cluster_that_is_away_is_no_refusal() -> None:
     calls, _ = kubectl(failed(AWAY))
     with pytest.raises(MachineryFailed):

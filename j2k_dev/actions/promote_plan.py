@@ -143,6 +143,8 @@ def agreed_plan(promotion: Promotion) -> Promotion:
     if not path.exists():
         return promotion
     seen, found = read_plan(path), promotion.decided
+    if seen.pipeline != found.pipeline:  # another notebook's, of this folder
+        return promotion
     again = "j2k promote --plan shows what would be done now"
     if (seen.digest, seen.cluster, seen.namespace) != (found.digest, found.cluster, found.namespace):
         raise Refused(f"what is promoted is not what the plan {path} says any more", again)

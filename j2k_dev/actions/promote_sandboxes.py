@@ -37,7 +37,7 @@ def _plain_sandbox(server: str, sandboxes: Iterable[Sandbox]) -> str:
     for sandbox in sandboxes:
         if _server_in(sandbox.kubeconfig) == server:
             state = read_state(sandbox)
-            return "" if state is not None and getattr(state, "cloud", None) else sandbox.cluster
+            return "" if state is not None and state.cloud else sandbox.cluster
     return ""
 
 

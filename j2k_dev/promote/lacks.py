@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from j2k_dev.model.errors import MachineryFailed
-from j2k_dev.promote.look import live_of
+from j2k_dev.promote.look import CLUSTER_WIDE, Key, answers_to, identity, live_of
 from j2k_dev.promote.model import Lack
 from j2k_dev.promote.quota import exceeded, written
-from j2k_dev.worker.kafka.settings import PASSWORD, USERNAME
+from j2k_dev.promote.rights import resource_of
+from j2k_dev.worker.kafka.settings import MSK_IAM, PASSWORD, USERNAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from j2k_dev.deploy.kubectl import Kubectl
     from j2k_dev.deploy.target import Target
+    from j2k_dev.promote.look import Answers
     from j2k_dev.promote.model import Object
 
 _STATIC = "volumeName"
@@ -31,8 +34,7 @@ def lacks_of(kubectl: Kubectl, objects: Sequence[Object], target: Target) -> tup
 
     What this user may not look at is taken to be there: whatever is not shows when pods start.
     """
-    namespace = next(each["metadata"]["namespace"] for each in objects if each["kind"] == "Deployment")
-    found = _Found(kubectl, namespace)
+    found = _found(kubectl, objects)
     return (
         *_namespace(found, objects, target),
         *_storage(found, objects),
@@ -41,33 +43,58 @@ def lacks_of(kubectl: Kubectl, objects: Sequence[Object], target: Target) -> tup
     )
 
 
+@dataclass(frozen=True)
 class _Found:
-    """What is on the cluster, by kind; None for a kind that may not be looked at. Asked for once."""
+    """What is on the cluster: what objects name, and all drivers and quotas, None where these may not be listed."""
 
-    def __init__(self, kubectl: Kubectl, namespace: str) -> None:
-        self.namespace = namespace
-        self._kubectl = kubectl
+    kubectl: Kubectl
+    namespace: str
+    named: Answers
+    drivers: dict[str, Object] | None
+    quotas: dict[str, Object] | None
 
-    def get(self, kind: str, *names: str) -> dict[str, Object] | None:
-        """Return those of a kind that there are, all or the named ones."""
-        try:
-            told = self._kubectl.call(
-                "get", kind, *names, "--namespace", self.namespace, "--ignore-not-found", "--output", "json"
-            )
-        except MachineryFailed as error:
-            if "(Forbidden)" not in error.detail:
-                raise
-            return None
-        answer = json.loads(told or '{"items": []}')
-        items: list[Object] = answer.get("items", [answer])
-        return {each["metadata"]["name"]: each for each in items}
+    def get(self, kind: str, name: str) -> Object | None:
+        """Return an object that is there."""
+        return self.named.objects.get(self._key(kind, name))
+
+    def lacks(self, kind: str, name: str) -> bool:
+        """Tell whether it is known that an object is not there."""
+        return self.get(kind, name) is None and self._key(kind, name) not in self.named.refused
+
+    def _key(self, kind: str, name: str) -> Key:
+        return Key(kind, "" if kind in CLUSTER_WIDE else self.namespace, name)
+
+
+def _found(kubectl: Kubectl, objects: Sequence[Object]) -> _Found:
+    """Ask for everything in two calls."""
+    namespace = next(each["metadata"]["namespace"] for each in objects if each["kind"] == "Deployment")
+    keys = [
+        Key("Namespace", "", namespace),
+        *(Key("StorageClass", "", name) for name in _wanted_classes(objects)),
+        *(Key("Secret", namespace, name) for name in _wanted_secrets(objects)),
+    ]
+    named = answers_to(kubectl, [identity(key) for key in keys])
+    return _Found(kubectl, namespace, named, *_listed(kubectl, namespace, "CSIDriver", "ResourceQuota"))
+
+
+def _listed(kubectl: Kubectl, namespace: str, *kinds: str) -> tuple[dict[str, Object] | None, ...]:
+    """List kinds of objects together, or one after the other where one of them may not be listed."""
+    resources = ",".join(map(resource_of, kinds))
+    try:
+        told = kubectl.call("get", resources, "--namespace", namespace, "--output", "json")
+    except MachineryFailed as error:
+        if "(Forbidden)" not in error.detail:
+            raise
+        return tuple(_listed(kubectl, namespace, kind)[0] for kind in kinds) if len(kinds) > 1 else (None,)
+    items: list[Object] = json.loads(told)["items"]
+    return tuple({each["metadata"]["name"]: each for each in items if each["kind"] == kind} for kind in kinds)
 
 
 # --- the namespace ----------------------------------------------------------------------------------------------------
 
 
 def _namespace(found: _Found, objects: Iterable[Object], target: Target) -> Iterator[Lack]:
-    there = (found.get("namespaces", found.namespace) or {}).get(found.namespace)
+    there = found.get("Namespace", found.namespace)
     if there is None:
         return  # it is made, or the rights say that it can't be
     pipeline = next(each["metadata"]["labels"]["j2k.dev/pipeline"] for each in objects if each["kind"] == "Deployment")
@@ -89,24 +116,26 @@ def _namespace(found: _Found, objects: Iterable[Object], target: Target) -> Iter
 
 def _storage(found: _Found, objects: Sequence[Object]) -> Iterator[Lack]:
     made = {each["metadata"]["name"]: each for each in objects if each["kind"] == "StorageClass"}
-    wanted = sorted({spec["storageClassName"] for spec in _claims(objects) if spec.get("storageClassName")})
-    there = (found.get("storageclasses", *wanted) if wanted else {}) or {}
-    known = found.get("storageclasses") if any(name not in there and name not in made for name in wanted) else {}
-    for name in wanted:
-        if known is not None and name not in there and name not in made:
-            listed = ", ".join(sorted(known)) or "none"
-            yield Lack(f"there is no StorageClass {name} (there are: {listed})", "name one that is there, or make it")
-    yield from _drivers(found, objects, [*made.values(), *there.values()])
+    lacking = [name for name in _wanted_classes(objects) if name not in made and found.lacks("StorageClass", name)]
+    (known,) = _listed(found.kubectl, found.namespace, "StorageClass") if lacking else ({},)
+    for name in lacking:
+        listed = ", ".join(sorted(known or {})) or "none"
+        yield Lack(f"there is no StorageClass {name} (there are: {listed})", "name one that is there, or make it")
+    there = (found.get("StorageClass", name) for name in _wanted_classes(objects))
+    yield from _drivers(found, objects, [*made.values(), *(each for each in there if each)])
 
 
 def _drivers(found: _Found, objects: Iterable[Object], classes: Iterable[Object]) -> Iterator[Lack]:
     """Look for the drivers of classes and volumes; provisioners that are no CSI driver have none to look for."""
     volumes = (each["spec"].get("csi", {}).get("driver", "") for each in objects if each["kind"] == "PersistentVolume")
     wanted = sorted(name for name in {*(each.get("provisioner", "") for each in classes), *volumes} if ".csi." in name)
-    there = found.get("csidrivers", *wanted) if wanted else {}
     for name in wanted:
-        if there is not None and name not in there:
+        if found.drivers is not None and name not in found.drivers:
             yield Lack(f"the CSI driver {name} is not installed", f"install {_DRIVERS.get(name, 'it')}")
+
+
+def _wanted_classes(objects: Iterable[Object]) -> list[str]:
+    return sorted({spec["storageClassName"] for spec in _claims(objects) if spec.get("storageClassName")})
 
 
 def _claims(objects: Iterable[Object]) -> Iterator[Object]:
@@ -128,17 +157,19 @@ def _pod(each: Object) -> Object:
 
 
 def _secrets(found: _Found, objects: Sequence[Object], target: Target) -> Iterator[Lack]:
-    wanted = sorted({name for each in objects for name in _named_secrets(_pod(each))})
-    there = found.get("secrets", *wanted) if wanted else {}
-    for name in wanted if there is not None else ():
-        secret = (there or {}).get(name)
-        keys = _KEYS if name == target.kafka.secret and target.kafka.mechanism != "AWS_MSK_IAM" else ()
+    for name in _wanted_secrets(objects):
+        secret = found.get("Secret", name)
+        keys = _KEYS if name == target.kafka.secret and target.kafka.mechanism != MSK_IAM else ()
         lacking = [key for key in keys if key not in (secret or {}).get("data", {})]
-        if secret is None:
+        if found.lacks("Secret", name):
             yield Lack(f"there is no Secret {name} in {found.namespace}", _secret_way_out(name, found, target))
-        elif lacking:
+        elif secret is not None and lacking:
             told = f"the Secret {name} in {found.namespace} has no {' and no '.join(lacking)}"
             yield Lack(told, _secret_way_out(name, found, target))
+
+
+def _wanted_secrets(objects: Iterable[Object]) -> list[str]:
+    return sorted({name for each in objects for name in _named_secrets(_pod(each))})
 
 
 _KEYS = (USERNAME, PASSWORD)
@@ -167,11 +198,10 @@ def _secret_way_out(name: str, found: _Found, target: Target) -> str:
 
 
 def _quotas(found: _Found, kubectl: Kubectl, objects: Sequence[Object]) -> Iterator[Lack]:
-    quotas = found.get("resourcequotas")
-    if not quotas:
+    if not found.quotas:
         return
     live = live_of(kubectl, [each for each in objects if each["metadata"].get("namespace") == found.namespace])
-    for name, quota in sorted(quotas.items()):
+    for name, quota in sorted(found.quotas.items()):
         status = quota.get("status", {})
         hard = status.get("hard", quota["spec"].get("hard", {}))
         for resource, limit, would in exceeded(hard, status.get("used", {}), live, objects):

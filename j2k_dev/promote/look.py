@@ -33,9 +33,17 @@ _SECONDS = 60.0
 _SAID_NO = re.compile(
     r"\((Forbidden|Invalid|BadRequest|NotFound|Conflict|AlreadyExists)\)|is invalid|exceeded quota|denied the request"
 )
-_SPEAKING = re.compile(r"^(Error from server.*|error:.*|The \w+ .* is invalid.*|.*exceeded quota.*)$", re.MULTILINE)
+_SPEAKING = re.compile(r"^(?:Error from server |error:|The \w+ .* is invalid)", re.MULTILINE)
 _FORBIDDEN = "(Forbidden)"
 _NO_NAMESPACE = "it can't be rehearsed before the namespace is there"
+
+_VERSIONS = {
+    "Deployment": "apps/v1",
+    "PodDisruptionBudget": "policy/v1",
+    "NetworkPolicy": "networking.k8s.io/v1",
+    "StorageClass": "storage.k8s.io/v1",
+    "CSIDriver": "storage.k8s.io/v1",
+}
 
 
 class Key(NamedTuple):
@@ -47,7 +55,7 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Answers:
+class Answers:
     """What the server said about objects: as they are or would be, or why not."""
 
     objects: dict[Key, Object] = field(default_factory=dict)
@@ -61,6 +69,13 @@ def key_of(each: Object) -> Key:
     return Key(each["kind"], namespace, metadata["name"])
 
 
+def identity(key: Key, objects: Iterable[Object] = ()) -> Object:
+    """Write what is enough to find an object; ``objects`` say the version of its kind, if it is not a usual one."""
+    version = next((each["apiVersion"] for each in objects if each["kind"] == key.kind), _VERSIONS.get(key.kind, "v1"))
+    place = {"namespace": key.namespace} if key.namespace else {}
+    return {"apiVersion": version, "kind": key.kind, "metadata": {"name": key.name, **place}}
+
+
 def changes_of(kubectl: Kubectl, objects: Sequence[Object], earlier: Sequence[Object] = ()) -> tuple[Change, ...]:
     """Rehearse applying objects, and say for each what becomes of it; then what is deleted of an earlier release.
 
@@ -68,7 +83,7 @@ def changes_of(kubectl: Kubectl, objects: Sequence[Object], earlier: Sequence[Ob
     """
     gone = _gone(objects, earlier)
     spaces = _namespaces(objects)
-    live = _live(kubectl, [*objects, *gone, *spaces])
+    live = answers_to(kubectl, [*objects, *gone, *spaces])
     missing = {key.name for key in map(key_of, spaces) if key not in live.objects and key not in live.refused}
     rehearsed = _rehearsed(kubectl, [each for each in objects if key_of(each).namespace not in missing])
     changes = tuple(_change(each, live, rehearsed) for each in objects)
@@ -78,7 +93,7 @@ def changes_of(kubectl: Kubectl, objects: Sequence[Object], earlier: Sequence[Ob
 def moved(kubectl: Kubectl, plan: PromotionPlan) -> tuple[str, ...]:
     """Say which objects are not as they were when the plan was made; nothing where all are."""
     changed = [Key(each.kind, each.namespace, each.name) for each in plan.changes]
-    live = _live(kubectl, [_identity(key, plan.objects) for key in changed])
+    live = answers_to(kubectl, [identity(key, plan.objects) for key in changed])
     return tuple(
         f"{each.kind} {each.name} {_moved(each.seen, live.objects.get(key))}"
         for key, each in zip(changed, plan.changes, strict=True)
@@ -88,7 +103,14 @@ def moved(kubectl: Kubectl, plan: PromotionPlan) -> tuple[str, ...]:
 
 def live_of(kubectl: Kubectl, objects: Sequence[Object]) -> tuple[Object, ...]:
     """Return those of the objects that are on the cluster, as they are there, as far as this user may look."""
-    return tuple(_live(kubectl, objects).objects.values())
+    return tuple(answers_to(kubectl, objects).objects.values())
+
+
+def answers_to(kubectl: Kubectl, objects: Iterable[Object]) -> Answers:
+    """Read objects as they are now, all in one call, with who manages their fields; what there is not is left out."""
+    wanted = {key_of(each): identity(key_of(each), [each]) for each in objects}
+    command = ("get", "--filename", "-", "--ignore-not-found", "--show-managed-fields", "--output", "json")
+    return _asked(list(wanted.values()), lambda text: kubectl.call(*command, stdin=text, timeout=_SECONDS))
 
 
 def cluster_id(kubectl: Kubectl) -> str:
@@ -102,7 +124,7 @@ def cluster_id(kubectl: Kubectl) -> str:
 # --- what becomes of one object ---------------------------------------------------------------------------------------
 
 
-def _change(each: Object, live: _Answers, rehearsed: _Answers) -> Change:
+def _change(each: Object, live: Answers, rehearsed: Answers) -> Change:
     key = key_of(each)
     place = (key.kind, key.name, key.namespace)
     there, wanted = live.objects.get(key), rehearsed.objects.get(key)
@@ -119,7 +141,7 @@ def _change(each: Object, live: _Answers, rehearsed: _Answers) -> Change:
     return Change(*place, "conflict" if foreign else "change" if fields else "same", fields, seen(there))
 
 
-def _deleted(each: Object, live: _Answers) -> Change:
+def _deleted(each: Object, live: Answers) -> Change:
     key = key_of(each)
     return Change(key.kind, key.name, key.namespace, "delete", seen=seen(live.objects[key]))
 
@@ -130,7 +152,7 @@ def _gone(objects: Iterable[Object], earlier: Iterable[Object]) -> list[Object]:
     return [each for each in earlier if key_of(each) not in wanted and each["kind"] not in KEPT]
 
 
-def _is_same_owner(each: Object, live: _Answers) -> bool:
+def _is_same_owner(each: Object, live: Answers) -> bool:
     """Tell whether what has this name is still the pipeline's: somebody may have made another since."""
     there = live.objects.get(key_of(each))
     return there is not None and _owner(there) == _owner(each)
@@ -156,30 +178,7 @@ def _namespaces(objects: Iterable[Object]) -> list[Object]:
     return [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in names if name]
 
 
-def _identity(key: Key, objects: Iterable[Object]) -> Object:
-    """Write what is enough to find an object."""
-    version = next((each["apiVersion"] for each in objects if each["kind"] == key.kind), _VERSIONS.get(key.kind, "v1"))
-    place = {"namespace": key.namespace} if key.namespace else {}
-    return {"apiVersion": version, "kind": key.kind, "metadata": {"name": key.name, **place}}
-
-
-_VERSIONS = {
-    "Deployment": "apps/v1",
-    "PodDisruptionBudget": "policy/v1",
-    "NetworkPolicy": "networking.k8s.io/v1",
-    "StorageClass": "storage.k8s.io/v1",
-    "CSIDriver": "storage.k8s.io/v1",
-}
-
-
-def _live(kubectl: Kubectl, objects: Iterable[Object]) -> _Answers:
-    """Read objects as they are now, with who manages their fields."""
-    wanted = {key_of(each): _identity(key_of(each), [each]) for each in objects}
-    command = ("get", "--filename", "-", "--ignore-not-found", "--show-managed-fields", "--output", "json")
-    return _asked(list(wanted.values()), lambda text: kubectl.call(*command, stdin=text, timeout=_SECONDS))
-
-
-def _rehearsed(kubectl: Kubectl, objects: Sequence[Object]) -> _Answers:
+def _rehearsed(kubectl: Kubectl, objects: Sequence[Object]) -> Answers:
     """Have the server say what it would make of objects; fields of others are taken, to see what would become of them.
 
     Nothing of it is kept.
@@ -191,34 +190,35 @@ def _rehearsed(kubectl: Kubectl, objects: Sequence[Object]) -> _Answers:
     return _asked(objects, lambda text: kubectl.call(*command, stdin=text, timeout=_SECONDS))
 
 
-def _asked(objects: Sequence[Object], ask: Callable[[str], str]) -> _Answers:
+def _asked(objects: Sequence[Object], ask: Callable[[str], str]) -> Answers:
     """Ask for all at once and, where the server says no to one of them, for each by itself."""
     if not objects:
-        return _Answers()
+        return Answers()
     try:
-        return _Answers(_by_key(ask(_list(objects))))
+        return Answers(_by_key(ask(_list(objects))))
     except MachineryFailed as error:
         if not _SAID_NO.search(error.detail):
             raise
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         answers = list(pool.map(lambda each: _one(each, ask), objects))
     found = {key: it for answer in answers for key, it in answer.objects.items()}
-    return _Answers(found, {key: told for answer in answers for key, told in answer.refused.items()})
+    return Answers(found, {key: told for answer in answers for key, told in answer.refused.items()})
 
 
-def _one(each: Object, ask: Callable[[str], str]) -> _Answers:
+def _one(each: Object, ask: Callable[[str], str]) -> Answers:
     try:
-        return _Answers(_by_key(ask(_list([each]))))
+        return Answers(_by_key(ask(_list([each]))))
     except MachineryFailed as error:
         if not _SAID_NO.search(error.detail):
             raise
-        return _Answers(refused={key_of(each): said(error)})
+        return Answers(refused={key_of(each): said(error)})
 
 
 def said(error: MachineryFailed) -> str:
     """Return what the server said, without what kubectl says around it."""
-    lines = _SPEAKING.findall(error.detail) or error.detail.strip().splitlines()[-1:] or [error.message]
-    return " ".join(lines[0].removeprefix("Error from server ").split())
+    found = _SPEAKING.search(error.detail)
+    told = error.detail[found.start() :] if found else error.detail.strip().rpartition("\n")[2]
+    return " ".join(told.removeprefix("Error from server ").split()) or error.message
 
 
 def _list(objects: Sequence[Object]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -66,22 +66,23 @@ class There:
 
     objects: list[Object]
     forbidden: tuple[str, ...] = ()
-    asked: list[list[str]] = field(default_factory=list)
+    calls: int = 0
 
     def run(self, command: Command, way_out: str = "") -> str:
-        _, _, words = " ".join(map(str, command.arguments)).partition(" get ")
-        kind, *rest = words.split()
-        self.asked.append([kind, *rest])
-        if kind == "--filename":
-            wanted = {(each["kind"], each["metadata"]["name"]) for each in json.loads(command.stdin or b"")["items"]}
-            return json.dumps({"kind": "List", "items": [each for each in self.objects if of(each) in wanted]})
-        if kind in self.forbidden:
-            raise MachineryFailed("kubectl ended with 1", detail=f"Error from server (Forbidden): {kind} is forbidden")
-        names = rest[: rest.index("--namespace")]
-        found = [each for each in self.objects if plural(each["kind"]) == kind and (not names or name(each) in names)]
-        if names and not found:
-            return ""
-        return json.dumps(found[0] if len(names) == 1 else {"kind": "List", "items": found})
+        self.calls += 1
+        if command.stdin is not None:
+            wanted = {(each["kind"], each["metadata"]["name"]) for each in json.loads(command.stdin)["items"]}
+            kinds = {plural(kind) for kind, _ in wanted}
+            found = [each for each in self.objects if of(each) in wanted]
+        else:
+            words = [str(word) for word in command.arguments]
+            kinds = set(words[words.index("get") + 1].split(","))
+            found = [each for each in self.objects if plural(each["kind"]) in kinds]
+        if refused := kinds & set(self.forbidden):
+            raise MachineryFailed(
+                "kubectl ended with 1", detail=f"Error from server (Forbidden): {refused} is not yours"
+            )
+        return json.dumps({"kind": "List", "items": found})
 
 
 def of(each: Object) -> tuple[str, str]:
@@ -212,6 +213,12 @@ def test_pods_that_are_replaced_make_room_in_the_quota() -> None:
 def test_what_may_not_be_looked_at_is_taken_to_be_there() -> None:
     forbidden = ("secrets", "storageclasses", "csidrivers", "resourcequotas", "namespaces")
     assert lacks(forbidden=forbidden) == ()
+
+
+def test_a_cluster_is_asked_twice() -> None:
+    there = There(list(COMPLETE))
+    lacks_of(Kubectl(Cluster("prod"), there), (claim(), deployment()), TARGET)
+    assert there.calls == 2
 
 
 def test_several_lacks_are_told_at_once() -> None:

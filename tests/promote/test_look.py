@@ -128,6 +128,13 @@ def test_a_server_that_says_no_to_one_is_asked_for_each_and_the_no_is_told() -> 
     assert (fit.action, fit.told, fit.seen) == ("refused", invalid, seen(FIT))
 
 
+def test_all_that_the_server_says_against_one_is_told() -> None:
+    invalid = 'The Deployment "stage-2-fit" is invalid:\n* spec.selector: Invalid value\n* spec.replicas: Invalid value'
+    server = SayingNo({"j2k-weather": NAMESPACE, "stage-2-fit": FIT}, applying={"stage-2-fit": invalid})
+    (fit,) = changes_of(server.calls, [FIT])
+    assert fit.told.endswith("is invalid: * spec.selector: Invalid value * spec.replicas: Invalid value")
+
+
 def test_what_may_not_be_looked_at_is_told_and_the_rest_is_looked_at() -> None:
     server = SayingNo({"j2k-weather": NAMESPACE}, {"efs": FORBIDDEN}, {"efs": FORBIDDEN})
     space, class_ = changes_of(server.calls, [NAMESPACE, CLASS])

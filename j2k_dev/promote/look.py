@@ -191,7 +191,10 @@ def _rehearsed(kubectl: Kubectl, objects: Sequence[Object]) -> Answers:
 
 
 def _asked(objects: Sequence[Object], ask: Callable[[str], str]) -> Answers:
-    """Ask for all at once and, where the server says no to one of them, for each by itself."""
+    """Ask for all at once and, where the server says no to one of them, for fewer.
+
+    What belongs to the whole cluster first, which few may change; then for each by itself.
+    """
     if not objects:
         return Answers()
     try:
@@ -199,10 +202,19 @@ def _asked(objects: Sequence[Object], ask: Callable[[str], str]) -> Answers:
     except MachineryFailed as error:
         if not _SAID_NO.search(error.detail):
             raise
+    wide = [each for each in objects if each["kind"] in CLUSTER_WIDE]
+    if wide and len(wide) < len(objects):
+        return _joined((_asked(wide, ask), _asked([each for each in objects if each not in wide], ask)))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        answers = list(pool.map(lambda each: _one(each, ask), objects))
-    found = {key: it for answer in answers for key, it in answer.objects.items()}
-    return Answers(found, {key: told for answer in answers for key, told in answer.refused.items()})
+        return _joined(pool.map(lambda each: _one(each, ask), objects))
+
+
+def _joined(answers: Iterable[Answers]) -> Answers:
+    whole = Answers()
+    for each in answers:
+        whole.objects.update(each.objects)
+        whole.refused.update(each.refused)
+    return whole
 
 
 def _one(each: Object, ask: Callable[[str], str]) -> Answers:

@@ -60,7 +60,9 @@ def _needed(objects: Iterable[Object], namespace: str, changes: Iterable[Change]
         resource = resource_of(key.kind)
         if key.kind in CLUSTER_WIDE:
             verbs = _VERBS.get(actions.get((key.kind, key.name), "create"), ("patch",))
-            yield from (Right(verb, resource, group, name=key.name) for verb in ("get", *verbs))
+            # A namespace is in itself, as far as rights are concerned: a Role in it may be about it.
+            place = key.name if key.kind == "Namespace" else ""
+            yield from (Right(verb, resource, group, place, key.name) for verb in ("get", *verbs))
         else:
             verbs = ("get", "create", "patch", *(("delete",) if key.kind in _PRUNED else ()))
             yield from (Right(verb, resource, group, key.namespace or namespace) for verb in verbs)

@@ -106,10 +106,12 @@ class SayingNo:
     there: dict[str, Object]
     reading: dict[str, str] = field(default_factory=dict)
     applying: dict[str, str] = field(default_factory=dict)
+    asked: list[list[str]] = field(default_factory=list)
 
     def run(self, command: Command, way_out: str = "") -> str:
         refused = self.reading if "get" in command.arguments else self.applying
         names = [each["metadata"]["name"] for each in json.loads(command.stdin or b"")["items"]]
+        self.asked.append(names)
         for name in names:
             if name in refused:
                 raise failed(refused[name])
@@ -141,6 +143,13 @@ def test_what_may_not_be_looked_at_is_told_and_the_rest_is_looked_at() -> None:
     assert space.action == "same"
     assert class_.action == "refused"
     assert class_.told.startswith("(Forbidden): storageclasses.storage.k8s.io")
+
+
+def test_a_class_that_only_administrators_may_make_does_not_cost_a_call_for_everything_else() -> None:
+    server = SayingNo({"j2k-weather": NAMESPACE, "kafka": CONFIG, "stage-2-fit": FIT}, applying={"efs": FORBIDDEN})
+    changes_of(server.calls, [NAMESPACE, CLASS, CONFIG, FIT])
+    assert server.asked.count(["kafka", "stage-2-fit"]) == 1
+    assert ["kafka"] not in server.asked
 
 
 def test_a_class_that_an_administrator_made_as_it_should_be_is_left_as_it_is() -> None:

@@ -69,8 +69,8 @@ def test_what_belongs_to_the_cluster_is_asked_for_by_name_and_only_where_it_chan
     found = [right for right in asked(changes=same) if right.resource in ("storageclasses", "namespaces")]
     assert {(right.verb, right.resource, right.name, right.namespace) for right in found} == {
         ("get", "storageclasses", "efs", ""),
-        ("get", "namespaces", "j2k-weather", ""),
-        ("patch", "namespaces", "j2k-weather", ""),
+        ("get", "namespaces", "j2k-weather", "j2k-weather"),
+        ("patch", "namespaces", "j2k-weather", "j2k-weather"),
     }
 
 

@@ -71,8 +71,12 @@ def proofs(required: Required, evidence: Evidence, now: Now, at: float) -> tuple
 
 
 def commands(lacking: Iterable[Missing]) -> tuple[str, ...]:
-    """List what to run, each once, in an order that works: scenarios on what was verified before."""
-    return tuple(dict.fromkeys(each.command for each in lacking))
+    """List what to run, in an order that works: the run first, then the scenarios on what it verified, in one go."""
+    lacking = tuple(lacking)
+    names = " ".join(shlex.quote(each.scenario) for each in lacking if each.scenario != VERIFY)
+    runs = dict.fromkeys(each.command for each in lacking if each.scenario == VERIFY)
+    every = dict.fromkeys(each.command.replace(shlex.quote(each.scenario), names, 1) for each in lacking[len(runs) :])
+    return (*runs, *every)
 
 
 def refusal(lacking: Iterable[Missing]) -> Refused:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from j2k_dev.sandbox.network import Subnet
 
 _INTERNAL_PORT = 9096
+# Who may log in is in the broker's own records.
+_LOGIN = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
 KAFKA_HOSTS = (KAFKA_SERVICE, KAFKA_PROXIED_SERVICE, "localhost", "127.0.0.1")
 
 
@@ -69,6 +71,7 @@ def cloud_properties(identity: Identity, port: int, proxied_port: int) -> str:
             "inter.broker.listener.name": "INTERNAL",
             "listener.security.protocol.map": ",".join(f"{name}:{protocol}" for name, protocol in protocols.items()),
             "sasl.enabled.mechanisms": MECHANISM,
+            **{f"listener.name.{name.lower()}.{MECHANISM.lower()}.sasl.jaas.config": _LOGIN for name in secured},
             "ssl.keystore.type": "PEM",
             "ssl.keystore.certificate.chain": _one_line(identity.certificate),
             "ssl.keystore.key": _one_line(identity.key),

@@ -39,6 +39,14 @@ def test_whoever_comes_from_outside_needs_a_login_and_tls() -> None:
     assert settings()["sasl.enabled.mechanisms"] == "SCRAM-SHA-512"
 
 
+def test_every_listener_for_others_knows_how_to_log_in() -> None:
+    modules = [name for name, value in settings().items() if "ScramLoginModule" in value]
+    assert modules == [
+        f"listener.name.{name}.scram-sha-512.sasl.jaas.config"
+        for name in ("host", "cluster", "proxied", "proxied_host")
+    ]
+
+
 def test_certificate_and_key_are_one_line_each() -> None:
     assert settings()["ssl.keystore.certificate.chain"].split("\\n")[1] == "abc"
     assert settings()["ssl.keystore.key"] == r"-----BEGIN KEY-----\nxyz"

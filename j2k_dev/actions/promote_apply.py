@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from j2k_dev.actions.promote_records import advanced
-from j2k_dev.actions.promotion import courier_manifest, topics_of, topics_prefix
+from j2k_dev.actions.promotion import courier_manifest, stages_of, topics_of, topics_prefix
 from j2k_dev.actions.ui import PodsEvent
 from j2k_dev.deploy.courier import Courier
 from j2k_dev.deploy.courier_pod import CourierPod
@@ -96,15 +96,15 @@ def apply_waves(promotion: Promotion, chosen: Iterable[Wave]) -> None:
 
 def wait_for_workers(promotion: Promotion, release: Release) -> None:
     """Wait until the Deployments of a release run what they say; raise MachineryFailed with the reason."""
-    names = [str(each["metadata"]["name"]) for each in workers(release.objects)]
+    stages = {name: stage for stage, name in stages_of(release.objects).items()}
     to, ui = promotion.to, promotion.ui
 
     def tell(rollout: Rollout) -> None:
         trouble = rollout.refused or next((explained(pod) for pod in rollout.pods if pod.why), "")
-        ui.pods(PodsEvent(rollout.name, f"{rollout.ready} of {rollout.wanted} ready", trouble))
+        ui.pods(PodsEvent(stages[rollout.name], f"{rollout.ready} of {rollout.wanted} ready", trouble))
 
-    with ui.step(f"waiting for {len(names)} stages"):
-        wait_until_rolled_out(to.calls, to.namespace, selector(to.pipeline), names, tell)
+    with ui.step(f"waiting for {len(stages)} stages"):
+        wait_until_rolled_out(to.calls, to.namespace, selector(to.pipeline), list(stages), tell)
 
 
 def prune(promotion: Promotion, objects: Iterable[Object]) -> None:

@@ -17,7 +17,7 @@ def copies(stages: Mapping[str, str], pushed: str, missing: Mapping[str, int]) -
     ``missing`` has the bytes that are not there yet, by digest. Raises Refused for an image without a digest.
     """
     return tuple(
-        ImageCopy(name, source, f"{pushed}@{digest_of(source)}", digest_of(source), missing.get(digest_of(source), 0))
+        ImageCopy(name, source, pushed, digest_of(source), missing.get(digest_of(source), 0))
         for name, source in stages.items()
     )
 

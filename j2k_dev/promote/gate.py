@@ -23,6 +23,7 @@ SCENARIO_FILE = "scenario file"
 
 Why = Literal["missing", "stale", "edited", "unsigned", "unknown key", "damaged", "expired", "broken", "late"]
 
+_EDITED = "is stale: the manifests changed"
 _DAY = 24 * 3600.0
 # Clocks of machines that share evidence differ by as much.
 _AHEAD_SECONDS = 300.0
@@ -48,12 +49,16 @@ class Now:
 
 @dataclass(frozen=True)
 class Missing:
-    """Something that is not proven: the scenario (or ``verify``), in one word and in a sentence why, what proves it."""
+    """Something that is not proven: the scenario (or ``verify``), in one word and in a sentence why, what proves it.
+
+    ``put_back`` is what undoes the only change since, which may be an edit by hand; else empty.
+    """
 
     scenario: str
     why: Why
     told: str
     command: str
+    put_back: str = ""
 
 
 def missing(required: Required, evidence: Evidence, now: Now, at: float) -> tuple[Missing, ...]:
@@ -84,6 +89,8 @@ def refusal(lacking: Iterable[Missing]) -> Refused:
     lacking = tuple(lacking)
     told = "; ".join(f"{each.scenario} {each.told}" for each in lacking)
     way_out = f"{' && '.join(commands(lacking))}  (or --without-evidence REASON, which is kept with the release)"
+    if all(each.put_back for each in lacking):
+        way_out = f"{lacking[0].put_back}  writes the manifests as they were verified; if they are, {way_out}"
     return Refused(f"not promoted, because it is not proven: {told}", way_out)
 
 
@@ -93,7 +100,10 @@ def refusal(lacking: Iterable[Missing]) -> Refused:
 def _wrong(name: str, required: Required, evidence: Evidence, now: Now, at: float) -> Missing | None:
     entry = evidence.find(now.notebook, name, ENGINE)
     found = _absent(name, evidence, now) if entry is None else _judged(entry, required, now, at)
-    return Missing(name, *found, _command(name, now)) if found else None
+    if found is None:
+        return None
+    put_back = f"j2k render {_where(now)}" if found == ("stale", _EDITED) else ""
+    return Missing(name, *found, _command(name, now), put_back)
 
 
 def _absent(name: str, evidence: Evidence, now: Now) -> tuple[Why, str]:
@@ -138,8 +148,11 @@ def _changed(entry: Entry, now: Now) -> tuple[str, ...]:
 
 def _command(name: str, now: Now) -> str:
     """Write the command that proves it; a run by that name is made anew, also where nothing seems to have changed."""
-    notebook = shlex.quote(now.path or now.notebook)
     if name == VERIFY:
-        return " ".join(part for part in (f"j2k run {notebook} --engine {ENGINE} --fresh", now.place) if part)
-    told = (f"j2k scenario {shlex.quote(name)} --notebook {notebook} --engine {ENGINE}", now.place)
-    return " ".join(part for part in told if part)
+        return f"j2k run {_where(now)} --engine {ENGINE} --fresh"
+    return f"j2k scenario {shlex.quote(name)} --notebook {_where(now)} --engine {ENGINE}"
+
+
+def _where(now: Now) -> str:
+    """Name the notebook, and the workspace where it is not beside it."""
+    return f"{shlex.quote(now.path or now.notebook)} {now.place}".rstrip()

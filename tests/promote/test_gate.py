@@ -172,12 +172,12 @@ def test_the_commands_prove_it_in_an_order_that_works_and_can_be_pasted() -> Non
     now = replace(NOW, path="my work/a.ipynb", place="--workspace w")
     lacking = missing(Required(scenarios=("kill-stage-2", "restart-broker")), Evidence(), now, AT)
     assert commands(lacking) == (
-        "j2k run 'my work/a.ipynb' --engine kind --fresh --workspace w",
-        "j2k scenario kill-stage-2 restart-broker --notebook 'my work/a.ipynb' --engine kind --workspace w",
+        "j2k run 'my work/a.ipynb' --workspace w --engine kind --fresh",
+        "j2k scenario kill-stage-2 restart-broker --notebook 'my work/a.ipynb' --workspace w --engine kind",
     )
     assert commands(lacking[1:]) == commands(lacking)[1:]
     assert lacking[2].command == (
-        "j2k scenario restart-broker --notebook 'my work/a.ipynb' --engine kind --workspace w"
+        "j2k scenario restart-broker --notebook 'my work/a.ipynb' --workspace w --engine kind"
     )
 
 
@@ -189,6 +189,16 @@ def test_the_refusal_has_all_reasons_and_all_commands() -> None:
     assert RUN not in error.way_out
     assert "j2k scenario kill-stage-2 delete-pod-stage-2 restart-broker --notebook" in error.way_out
     assert "--without-evidence" in error.way_out
+
+
+def test_manifests_that_were_edited_by_hand_can_be_put_back_without_proving_anything_again() -> None:
+    edited = replace(NOW, of={**OF, "manifests": "other"})
+    error = refusal(missing(REQUIRED, Evidence(tuple(all_proven())), edited, AT))
+    assert error.way_out.startswith(
+        "j2k render work/a.ipynb  writes the manifests as they were verified; if they are, "
+    )
+    both = replace(NOW, of={**OF, "manifests": "other", "notebook": "other"})
+    assert "j2k render" not in refusal(missing(REQUIRED, Evidence(tuple(all_proven())), both, AT)).way_out
 
 
 def test_what_does_not_hold_is_no_proof() -> None:

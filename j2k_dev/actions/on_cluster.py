@@ -19,6 +19,7 @@ from j2k_dev.actions.on_target import courier_in, reach_of, written_for_target
 from j2k_dev.actions.parameters import without_parameters
 from j2k_dev.actions.sites import site_of
 from j2k_dev.actions.ui import PodsEvent
+from j2k_dev.actions.verified import keep_deployed
 from j2k_dev.deploy import manifests, schema
 from j2k_dev.deploy.deployer import DynamicPodDeployer
 from j2k_dev.deploy.engine import ClusterEngine, ClusterRun
@@ -55,6 +56,7 @@ def run_on_cluster(context: Context, progress: Progress) -> tuple[StageResult, .
     site = site_of(context)
     template, parameters = without_parameters(context)
     deployed, overlay = rendered(template, site)
+    keep_deployed(context)
     placed = _remembered(context, deployed, site, overlay)
     reach, inputs = _reach(context, site, placed), _inputs(deployed)
     hear = partial(reach.hear, context.run, list(inputs))

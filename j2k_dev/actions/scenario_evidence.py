@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from j2k_dev.actions.verified import Verified, latest_verified, versions, what_is_verified
+from j2k_dev.actions.verified import Verified, latest_verified, versions, what_is_verified, what_was_verified
 from j2k_dev.evidence.hashes import sha256
 from j2k_dev.evidence.record import Entry
 
@@ -21,11 +21,12 @@ SCENARIO_FILE = "scenario file"
 
 
 def entry_of(result: ScenarioResult, named: Named, notebook: Path, workspace: Workspace, verified: Verified) -> Entry:
-    """Turn a result into an entry of the evidence."""
+    """Turn a result into an entry of the evidence; the manifests are those of the run that was struck."""
+    of = what_was_verified(notebook, workspace, verified, result.run)
     return Entry(
         result.notebook, result.scenario, result.engine, result.title, result.verdict, result.run, result.started,
         result.seconds, result.recovery,
-        of={**what_is_verified(notebook, workspace, verified), SCENARIO_FILE: sha256(named.file.read_bytes())},
+        of={**of, SCENARIO_FILE: sha256(named.file.read_bytes())},
         versions=versions(workspace, verified),
         struck=tuple(f"{one.fault} {one.stage} {one.point}: {one.told}" for one in result.struck),
         attempts={tale.stage: tale.attempts for tale in result.stages},

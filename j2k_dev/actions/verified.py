@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from j2k_dev import __version__
 from j2k_dev.actions.run import PIPELINE
 from j2k_dev.engine.workspace import read_json, write_json
-from j2k_dev.evidence.hashes import hashes, read_base
+from j2k_dev.evidence.hashes import hashes, of_base, read_base
 from j2k_dev.model.codec import from_plain, to_plain
 from j2k_dev.model.errors import J2kError
 from j2k_dev.model.pipeline import Pipeline
+from j2k_dev.notebook.reader import read_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from j2k_dev.model.run import RunSummary
 
 VERIFIED = "verified.json"
+# Beside a run's results: the hashes of the manifests and images of its pods.
+DEPLOYED = "deployed.json"
 KIND = "kind"
 
 
@@ -100,6 +103,14 @@ def what_is_verified(notebook: Path, workspace: Workspace, verified: Verified) -
     return hashes(notebook.read_bytes(), verified.pipeline, verified.recording, base)
 
 
+def what_was_verified(notebook: Path, workspace: Workspace, verified: Verified, run: str) -> dict[str, str]:
+    """Hash the same as it was for a run: its pods are of the manifests that there were when it began."""
+    deployed = deployed_for(workspace, run)
+    if not deployed:
+        return what_is_verified(notebook, workspace, verified)
+    return hashes(notebook.read_bytes(), verified.pipeline, verified.recording, None) | deployed
+
+
 def versions(workspace: Workspace, verified: Verified) -> dict[str, str]:
     """Say with which versions of what it was verified; what is down says nothing."""
     found = {"j2k": __version__, "python": platform.python_version()}
@@ -114,13 +125,29 @@ def versions(workspace: Workspace, verified: Verified) -> dict[str, str]:
     return found
 
 
+def keep_deployed(context: Context) -> None:
+    """Keep what the pods of a run are made of, right after it was written: while it runs, others may write anew."""
+    write_json(context.workspace.run(context.run).root / DEPLOYED, of_base(_base(context.workspace)))
+
+
+def deployed_for(workspace: Workspace, run: str) -> dict[str, str]:
+    """Return the hashes of the manifests and images of a run's pods; none where it had no pods."""
+    told: dict[str, str] = read_json(workspace.run(run).root / DEPLOYED) or {}
+    return told
+
+
 def keep_verified(context: Context, summary: RunSummary) -> None:
     """Keep what an equal run rested on, and sign that; where it can't be signed, the results are as good, and noted."""
     if not _counts(context, summary):
         return
     assert context.pipeline is not None
     verified = Verified(summary.run, summary.engine, summary.recording, context.pipeline)
-    of = what_is_verified(context.notebook.path, context.workspace, verified)
+    content = _unchanged(context)
+    if content is None:
+        context.ui.note("not signed as evidence, which promotion needs: the notebook was edited while it ran")
+        return
+    deployed = deployed_for(context.workspace, summary.run)
+    of = hashes(content, verified.pipeline, verified.recording, None) | deployed
     proof = Proof(of, versions(context.workspace, verified), summary.started, summary.seconds)
     write_json(context.workspace.run(summary.run).root / VERIFIED, to_plain(proof))
     _sign(context, summary, proof)
@@ -143,6 +170,14 @@ def _counts(context: Context, summary: RunSummary) -> bool:
     """Tell whether a run shows what evidence is to say: the notebook as it is, here, and not a run under a scenario."""
     here = not context.options.cluster and not context.options.run
     return summary.verdict == "equal" and not summary.parameters and here
+
+
+def _unchanged(context: Context) -> bytes | None:
+    """Read the notebook's file, if the code in it is what ran; None where it was edited since."""
+    path = context.notebook.path
+    content = path.read_bytes()
+    same = read_notebook(path).sha256 == context.notebook.sha256 and path.read_bytes() == content
+    return content if same else None
 
 
 def _is_signed(context: Context, summary: RunSummary) -> bool:

@@ -40,10 +40,13 @@ def hashes(notebook: bytes, pipeline: Pipeline, recording: str, base: Mapping[st
     """
     plan = [[stage.name, list(stage.cells), list(stage.pruned)] for stage in pipeline.stages]
     found = {"notebook": sha256(notebook), "pipeline": sha256(json.dumps(plan).encode()), "recording": recording}
-    if base is not None:
-        found["manifests"] = sha256(b"\0".join(_contents(base)))
-        found |= {f"image {stage}": image.rpartition("@")[2] for stage, image in images(base).items()}
-    return found
+    return found if base is None else {**found, **of_base(base)}
+
+
+def of_base(base: Mapping[str, str]) -> dict[str, str]:
+    """Hash manifests, and name the digests of the images that are in them."""
+    digests = {f"image {stage}": image.rpartition("@")[2] for stage, image in images(base).items()}
+    return {"manifests": sha256(b"\0".join(_contents(base))), **digests}
 
 
 def images(base: Mapping[str, str]) -> dict[str, str]:

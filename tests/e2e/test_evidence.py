@@ -78,6 +78,16 @@ def test_runs_with_parameters_are_no_evidence_about_the_notebook(desk: Desk) -> 
     assert [entry.run for entry in entries(desk)] == [run]
 
 
+def test_a_notebook_that_is_edited_while_it_runs_is_not_what_was_verified(desk: Desk) -> None:
+    path = desk.folder / "a.ipynb"
+    edit = f"from pathlib import Path\nnb = Path({str(path)!r})\nnb.write_text(nb.read_text().replace('v1', 'v2'))"
+    desk.notebook("a.ipynb", f"{edit}\nprint('done')", "print('v1')")
+    told = desk.j2k("up", "a.ipynb", "--split", "cells")
+    assert told.code == 0, told.all
+    assert "the notebook was edited while it ran" in told.all
+    assert entries(desk) == ()
+
+
 def test_a_key_that_can_not_be_used_costs_the_signature_and_not_the_run(desk: Desk, tmp_path: Path) -> None:
     place = tmp_path / "key"
     place.mkdir(0o700)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import socket
 import threading
 import time
 import urllib.error
@@ -16,6 +15,8 @@ from docker.errors import DockerException
 
 from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.sandbox.kafka import wait_for_broker
+from j2k_dev.sandbox.model import KAFKA_PROXIED_PORT
+from j2k_dev.sandbox.nodes import execute
 from j2k_dev.sandbox.proxy import HOST, PODS
 from j2k_dev.scenario.ground import Fault, Proof
 
@@ -35,10 +36,17 @@ _TOXICS: dict[str, dict[str, dict[str, int]]] = {
     },
     "reset-network": {"reset_peer": {"timeout": 0}},
 }
-_SILENT, _RESET = "no answer", "connection reset"
-_ENDS = {"cut-network": _SILENT, "reset-network": _RESET}
-# A request for the versions that a broker speaks, as Kafka's protocol has it: length, key, version, number, no client.
-_REQUEST = bytes.fromhex("0000000a 0012 0000 00000001 ffff")
+_SILENT, _ANSWERS, _RESET = "no answer", "answers", "is reset"
+# Asks for the versions that a broker speaks, as Kafka's protocol has it (length, key, version, number, no client), from
+# a node: Docker's own proxy, by which this machine comes to the containers, makes an ordinary end of every reset.
+_CONNECT = r"""
+timeout 4 bash -c '
+exec 3<>/dev/tcp/{address}/{port} || {{ echo "is refused"; exit 0; }}
+printf "\0\0\0\12\0\22\0\0\0\0\0\1\377\377" >&3
+found=$({{ head -c 4 <&3 | wc -c; }} 2>&1)
+case $found in *reset*) echo "is reset";; 4) echo answers;; *) echo "is ended";; esac
+' 2>/dev/null || echo "no answer"
+"""
 
 
 @dataclass
@@ -113,20 +121,31 @@ class Network(Fault):
         self._ask("/reset", {})
 
     def proof(self) -> Proof:
-        """Say how long an answer took by this way before, and then."""
-        before, then = self.before["answer"], self.after["answer"]
-        told = f"a question to the broker through the proxy: {before} before, {then} then"
-        if self.asked.fault != "slow-network":
-            bit = before.endswith(" s") and then == _ENDS[self.asked.fault]
-        else:
-            bit = float(self.after["seconds"]) > float(self.before["seconds"]) + _LATENCY_MILLISECONDS / 1000
-        return Proof(bit, told, self.before, self.after)
+        """Say how long an answer took before and then, for this machine, and what a pod's connection comes to."""
+        way = f"a connection as pods make them: {self.before['connection']} before, {self.after['connection']} then"
+        told = (
+            f"a question to the broker through the proxy: {self.before['answer']} before, {self.after['answer']} then"
+        )
+        return Proof(self._bit(), f"{told}; {way}", self.before, self.after)
+
+    def _bit(self) -> bool:
+        if self.before["connection"] != _ANSWERS:
+            return False
+        if self.asked.fault == "reset-network":
+            return self.after["connection"] == _RESET
+        if self.asked.fault == "cut-network":
+            return self.after["answer"] == _SILENT and self.after["connection"] not in {_ANSWERS, _RESET}
+        return float(self.after["seconds"]) > float(self.before["seconds"]) + _LATENCY_MILLISECONDS / 1000
 
     def _measured(self) -> dict[str, str]:
-        address = self.ground.on_cluster.state.kafka_proxied
-        seconds = question_seconds(address)
-        told = f"{seconds:.2f} s" if seconds is not None else _RESET if is_reset(address) else _SILENT
-        return {"answer": told, "seconds": f"{seconds or 0.0:.3f}"}
+        cluster = self.ground.on_cluster
+        seconds = question_seconds(cluster.state.kafka_proxied)
+        told = _SILENT if seconds is None else f"{seconds:.2f} s"
+        proxy = cluster.client.api.inspect_container(cluster.sandbox.container("proxy"))
+        address = proxy["NetworkSettings"]["Networks"][cluster.sandbox.network]["IPAddress"]
+        script = _CONNECT.format(address=address, port=KAFKA_PROXIED_PORT)
+        connection = execute(cluster.client, f"{cluster.sandbox.cluster}-control-plane", script).strip()
+        return {"answer": told, "seconds": f"{seconds or 0.0:.3f}", "connection": connection}
 
     def _ask(self, path: str, body: dict[str, Any]) -> None:
         address = f"{self.ground.on_cluster.state.proxy}{path}"
@@ -136,20 +155,6 @@ class Network(Fault):
                 pass
         except (urllib.error.URLError, OSError) as error:
             raise MachineryFailed(f"the proxy does not answer at {address}: {error}", "j2k sandbox up") from error
-
-
-def is_reset(address: str) -> bool:
-    """Say whether a connection is reset there once something is sent, instead of being refused or left alone."""
-    host, _, port = address.rpartition(":")
-    try:
-        with socket.create_connection((host, int(port)), timeout=_QUESTION_MILLISECONDS / 1000) as connection:
-            connection.sendall(_REQUEST)
-            connection.recv(1)
-    except ConnectionResetError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def question_seconds(address: str) -> float | None:

@@ -253,7 +253,7 @@ class Rebalance(Fault):
         with closing(_admin(self.ground.on_cluster.state.kafka)) as admin:
             self.before = self._group(admin)
             self.begins()
-            self._scale(int(self.before["ready"]) + 1)
+            self._scale(int(self.before["pods"]) + 1)
             within(_EFFECT_SECONDS, lambda: self._is_moved(admin))
 
     def undo(self) -> None:
@@ -281,18 +281,13 @@ class Rebalance(Fault):
             group = admin.describe_groups([name])[name]
         except KafkaError as error:
             raise MachineryFailed(f"the broker does not tell of the group {name}: {error}", "j2k doctor") from error
-        return {
-            "state": str(group["group_state"]), "members": str(len(group["members"])), "ready": str(self._ready()),
-        }  # fmt: skip
+        pods = len(pods_of(self.ground.on_cluster, self.moment.stage))
+        return {"state": str(group["group_state"]), "members": str(len(group["members"])), "pods": str(pods)}
 
     def _scale(self, replicas: int) -> None:
         cluster = self.ground.on_cluster
         name = f"deployment/{cluster.objects[self.moment.stage]}"
         cluster.kubectl.call("scale", name, f"--replicas={replicas}", "--namespace", cluster.namespace)
-
-    def _ready(self) -> int:
-        pods = pods_of(self.ground.on_cluster, self.moment.stage)
-        return sum(status.get("ready", False) for pod in pods for status in pod["status"].get("containerStatuses", ()))
 
 
 def _told(group: dict[str, str]) -> str:

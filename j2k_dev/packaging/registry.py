@@ -131,8 +131,10 @@ class RegistrySession:
         headers: dict[str, str] | None = None,
         stream: bool = False,
     ) -> requests.Response:
+        # Said with each request: what the environment says of certificates would count more than the session's own.
+        verify, timeout = self._session.verify, (_CONNECT_SECONDS, _ANSWER_SECONDS)
         answer = self._session.request(
-            method, address, data=data, headers=headers, timeout=(_CONNECT_SECONDS, _ANSWER_SECONDS), stream=stream
+            method, address, data=data, headers=headers, timeout=timeout, stream=stream, verify=verify
         )
         if answer.status_code not in expected:
             raise _refused(answer, method, address)

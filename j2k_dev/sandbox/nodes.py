@@ -55,7 +55,6 @@ class Birth:
     nodes: int
     image: str
     network: str
-    cloud: bool = False
 
 
 @dataclass(frozen=True)

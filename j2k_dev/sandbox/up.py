@@ -66,7 +66,7 @@ def bring_up(
         parts, before = look(client, sandbox), read_state(sandbox)
         if parts and before:
             check_source(before, source)
-        cloud = is_cloud(cluster.find_birth(client, parts), before if parts else None, asked=cloud)
+        cloud = is_cloud(_is_made_as(sandbox, client) if parts else None, asked=cloud)
         check_zones(nodes, cloud=cloud)
         told = _standing(sandbox, parts, client)
         if told and nodes in (None, told.nodes) and (callable(images) or told.images == _by_role(images)):
@@ -93,15 +93,20 @@ def check_zones(nodes: int | None, *, cloud: bool) -> None:
         raise BadInput(f"--cloud with --nodes {nodes}: it has {NODES} zones at least", "leave --nodes out")
 
 
-def is_cloud(birth: Birth | None, before: SandboxState | None, *, asked: bool) -> bool:
+def is_cloud(made: bool | None, *, asked: bool) -> bool:  # noqa: FBT001 - what it was made as, if it was
     """Tell whether it is, or is to be, the twin of a cloud; refuse to make one of another sandbox."""
-    known = [birth.cloud] if birth else [before.cloud is not None] if before else []
-    if asked and known == [False]:
+    if asked and made is False:
         raise BadInput(
             "the sandbox was made without --cloud: that can't be changed afterwards",
             way_out="`j2k sandbox up --name twin --cloud` makes one beside it",
         )
-    return asked or True in known
+    return asked or bool(made)
+
+
+def _is_made_as(sandbox: Sandbox, client: DockerClient) -> bool:
+    """Tell by its account, which no file here has to remember, whether a sandbox is the twin of a cloud."""
+    name = Cloud(sandbox).volume
+    return any(volume.name == name for volume in client.volumes.list(filters={"name": name}))
 
 
 def _ground(
@@ -260,7 +265,7 @@ class _Rise:
         name, hosts = self.ground.registry_hosts(registry_spec)
         cluster.connect_cluster(self.sandbox, self.images, self.client, name, hosts)
         self.ground.furnish(plan_nodes(self.sandbox, count), self.stop)
-        birth = Birth(__version__, count, self.images.node.digest, subnet.cidr, self.ground.is_cloud)
+        birth = Birth(__version__, count, self.images.node.digest, subnet.cidr)
         cluster.complete_cluster(self.sandbox, birth, self.client, self.stop)
 
     def _registry(self, parts: tuple[Part, ...], subnet: Subnet) -> Spec:

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from j2k_dev.model.errors import BadInput
-from j2k_dev.sandbox.model import Sandbox, SandboxState
-from j2k_dev.sandbox.nodes import Birth
+from j2k_dev.sandbox.model import Sandbox
 from j2k_dev.sandbox.up import check_source, check_zones, is_cloud
 from tests.sandbox.states import state_of
 
@@ -23,20 +22,16 @@ def test_where_its_images_are_from_can_not_be_changed_afterwards() -> None:
     assert "`j2k sandbox down`, then `j2k sandbox up --images registry`" in refusal.value.way_out
 
 
-def birth(*, cloud: bool) -> Birth:
-    return Birth("0.1.0", 1, "sha256:1", "172.20.0.0/16", cloud)
-
-
 def test_a_twin_stays_one_without_being_asked_again() -> None:
-    assert is_cloud(birth(cloud=True), None, asked=False)
-    assert is_cloud(None, None, asked=True)
-    assert not is_cloud(birth(cloud=False), None, asked=False)
+    assert is_cloud(True, asked=False)
+    assert is_cloud(None, asked=True)
+    assert not is_cloud(False, asked=False)
+    assert not is_cloud(None, asked=False)
 
 
-@pytest.mark.parametrize(("made", "told"), [(birth(cloud=False), None), (None, STATE)])
-def test_another_sandbox_does_not_become_a_twin(made: Birth | None, told: SandboxState | None) -> None:
+def test_another_sandbox_does_not_become_a_twin() -> None:
     with pytest.raises(BadInput, match="made without --cloud"):
-        is_cloud(made, told, asked=True)
+        is_cloud(False, asked=True)
 
 
 def test_a_twin_has_two_zones_at_least() -> None:

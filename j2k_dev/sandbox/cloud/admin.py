@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -19,7 +19,7 @@ from j2k_dev.sandbox.commands import Command
 from j2k_dev.sandbox.state import write_state
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from j2k_dev.sandbox.cloud.files import Logins
     from j2k_dev.sandbox.cloud.model import Cloud
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from j2k_dev.sandbox.model import SandboxState
 
 _MANAGER = "administrator"
+_PIPELINE = "j2k.dev/pipeline"
+_OURS = f"app.kubernetes.io/managed-by=j2k,{_PIPELINE}"
 
 
 def admin_folder() -> Path:
@@ -58,6 +60,12 @@ def grant(cloud: Cloud, pipelines: Mapping[str, str], logins: Logins, kubectl: P
     for namespace in pipelines.values():
         for path, wanted in _secrets(cloud, namespace, logins):
             api.apply(path, wanted)
+
+
+def prepared(get: Callable[[str], dict[str, Any]]) -> dict[str, str]:
+    """Ask a twin's cluster for the pipelines that it was prepared for, each with its namespace."""
+    found = get(f"/api/v1/namespaces?labelSelector={_OURS}")["items"]
+    return {each["metadata"]["labels"][_PIPELINE]: each["metadata"]["name"] for each in found}
 
 
 def write_overlays(cloud: Cloud, pipelines: Mapping[str, str]) -> tuple[Path, ...]:

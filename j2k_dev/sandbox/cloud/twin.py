@@ -10,7 +10,7 @@ from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.sandbox.api import read_api
 from j2k_dev.sandbox.cloud import kafka as cloud_kafka
 from j2k_dev.sandbox.cloud import nodes, registry
-from j2k_dev.sandbox.cloud.admin import grant
+from j2k_dev.sandbox.cloud.admin import grant, prepared
 from j2k_dev.sandbox.cloud.authority import Identity, provide_authority, provide_certificate
 from j2k_dev.sandbox.cloud.files import Logins, docker_config, provide_logins, write_private
 from j2k_dev.sandbox.cloud.model import ACCOUNT, EBS_DRIVER, EFS_DRIVER, KAFKA_SECRET, MECHANISM, PULL_SECRET
@@ -130,7 +130,7 @@ class TwinGround:
         provide_user(self.cloud, self.client, control_plane)
         registered = _Registered(plan, api.get)
         wait_until(registered, _REGISTERED_SECONDS, registered.late, stop)
-        grant(self.cloud, self.pipelines, self.logins, self.images.kubectl, self.runner)
+        grant(self.cloud, self._all_pipelines(), self.logins, self.images.kubectl, self.runner)
 
     def tell(self, state: SandboxState) -> SandboxState:
         """Tell of the user instead of the administrator, and of the cloud."""
@@ -148,9 +148,14 @@ class TwinGround:
             kafka_mechanism=MECHANISM,
             file_system=cloud.file_system,
             access_point=cloud.access_point,
-            pipelines=dict(self.pipelines),
+            pipelines=self._all_pipelines(),
         )
         return replace(state, context=cloud.context, kubeconfig=str(cloud.kubeconfig.absolute()), cloud=told)
+
+    def _all_pipelines(self) -> dict[str, str]:
+        """Give those that are known, and those that the cluster still has where all files were lost."""
+        api = read_api(self.cloud.sandbox.kubeconfig)
+        return {**self.pipelines, **(prepared(api.get) if api else {})}
 
     @cached_property
     def _registry_files(self) -> tuple[Identity, str]:

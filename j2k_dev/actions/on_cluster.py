@@ -15,7 +15,7 @@ from j2k_dev.actions.build_source import IMAGES
 from j2k_dev.actions.cluster_limits import refuse_what_images_lack, refuse_what_pods_lack
 from j2k_dev.actions.cluster_logs import keep_logs
 from j2k_dev.actions.cluster_record import Placed, remember
-from j2k_dev.actions.on_target import courier_in, reach_of, written_for_target
+from j2k_dev.actions.on_target import courier_in, reach_of, refuse_promoted, written_for_target
 from j2k_dev.actions.parameters import without_parameters
 from j2k_dev.actions.sites import site_of
 from j2k_dev.actions.ui import PodsEvent
@@ -94,6 +94,7 @@ def _deploy(context: Context, deployed: Deployed, overlay: Path, site: Site, rea
     if site.target is None:
         _give_away(context.workspace.exchange, deployed.user, deployed.group)
     else:
+        refuse_promoted(site.calls, deployed.namespace, deployed.pipeline)
         free_volume(site.calls, deployed.namespace)
         deployer.begin(overlay / FIRST)
     reach.bus.create_topics(_topics(deployed), partitions=REPLICAS)

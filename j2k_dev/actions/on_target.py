@@ -15,8 +15,9 @@ from j2k_dev.deploy.kept import keep_volume, kept_volume, let_volume_go
 from j2k_dev.deploy.reach import ByCourier
 from j2k_dev.deploy.target_tree import COURIER, claim_of, courier_pod, overlay_of, target_tree
 from j2k_dev.deploy.tree import with_release, write_tree
-from j2k_dev.model.errors import MachineryFailed
+from j2k_dev.model.errors import MachineryFailed, Refused
 from j2k_dev.packaging.store import Store
+from j2k_dev.promote.release import selector
 from j2k_dev.worker.blobs import BlobStore
 from j2k_dev.worker.bus import Topics
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from j2k_dev.actions.cluster_record import Placed
     from j2k_dev.actions.sites import Site
     from j2k_dev.actions.ui import Ui
+    from j2k_dev.deploy.kubectl import Kubectl
     from j2k_dev.deploy.pods import Deployed
     from j2k_dev.engine.workspace import Workspace
 
@@ -42,6 +44,13 @@ def written_for_target(deployed: Deployed, site: Site, built: Built, root: Path,
     deployed = with_release(deployed, target_tree(deployed, target, pod, volume))
     write_tree(root, target_tree(deployed, target, pod, volume))
     return deployed, root / overlay_of(target)
+
+
+def refuse_promoted(calls: Kubectl, namespace: str, pipeline: str) -> None:
+    """Refuse a namespace that holds what was promoted: what is tried would take its place."""
+    if calls.get("configmaps", namespace, selector(pipeline)):
+        told = f"the namespace {namespace} holds what was promoted (j2k promote --history)"
+        raise Refused(told, "name another namespace in a target file of its own: --target FILE")
 
 
 def _entrypoint(built: Built, images: Path) -> tuple[str, ...]:

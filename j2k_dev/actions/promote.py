@@ -19,7 +19,7 @@ from j2k_dev.actions.promote_plan import Gate, Look, Policy, Tree, agreed_plan, 
 from j2k_dev.actions.promote_records import Claim, GoLive
 from j2k_dev.actions.promote_smoke import SmokeRun
 from j2k_dev.actions.promotion import PromoteOptions, Promotion, opened
-from j2k_dev.model.errors import J2kError, MachineryFailed, NotebookRaised, Refused
+from j2k_dev.model.errors import Different, J2kError, MachineryFailed, Refused
 from j2k_dev.promote.plan import write_plan
 from j2k_dev.promote.release import live
 
@@ -172,11 +172,11 @@ def _undone(promotion: Promotion, error: J2kError) -> J2kError:
         told = go_back(promotion)
         failed(promotion, error.message)
         remove_couriers(promotion)
-    except MachineryFailed as second:
+    except J2kError as second:
         both = f"release {number} failed: {error.message}; and what was before could not be restored: {second.message}"
         return MachineryFailed(both, f"{_AGAIN}; or j2k promote --rollback", f"{error.detail}\n{second.detail}".strip())
     plan_file(promotion).unlink(missing_ok=True)
-    kind = MachineryFailed if isinstance(error, NotebookRaised) else type(error)
+    kind = next((kind for kind in (Different, Refused) if isinstance(error, kind)), MachineryFailed)
     return kind(f"release {number} failed, {told}: {error.message}", error.way_out, error.detail)
 
 

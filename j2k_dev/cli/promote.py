@@ -126,7 +126,7 @@ def _history(session: Session, options: PromoteOptions) -> int:
 
 
 def _show(session: Session, done: Promoted) -> int:
-    results = str(session_run(session, done)) if done.summary else ""
+    results = str(session.workspace().run(done.summary.run).root) if done.summary else ""
     if session.as_json:
         session.emit(
             {
@@ -144,12 +144,6 @@ def _show(session: Session, done: Promoted) -> int:
     for line in _lines(done, results):
         session.say(line)
     return 0
-
-
-def session_run(session: Session, done: Promoted) -> Path:
-    """Name the folder of the smoke run's results."""
-    assert done.summary is not None
-    return workspace_at(None, session.override).run(done.summary.run).root
 
 
 def _lines(done: Promoted, results: str) -> list[str]:

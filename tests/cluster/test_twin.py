@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,10 @@ from j2k_dev.sandbox.cloud.kafka import client_settings
 from j2k_dev.sandbox.cloud.model import Cloud
 from j2k_dev.sandbox.commands import SystemRunner
 from j2k_dev.sandbox.down import take_down
+from j2k_dev.sandbox.inventory import look
 from j2k_dev.sandbox.kafka import commit_transaction
 from j2k_dev.sandbox.model import Sandbox
+from j2k_dev.sandbox.status import sandbox_status
 from j2k_dev.sandbox.up import bring_up
 from j2k_dev.sandbox.waiting import wait_until
 from tests.cluster.handle import Said
@@ -371,3 +374,37 @@ def test_a_twin_that_is_up_says_so_and_stays_one(twin: Twin, images: Images) -> 
 def test_one_zone_is_refused(twin: Twin, images: Images) -> None:
     with pytest.raises(BadInput, match="2 zones at least"):
         bring_up(twin.sandbox, images, 1, twin.client, SystemRunner(), Said(), cloud=True)
+
+
+SEES = "import pathlib; print(pathlib.Path('/data/mine').read_text())"
+
+
+def test_it_comes_back_after_the_machine_was_restarted_with_what_its_volumes_held(twin: Twin, images: Images) -> None:
+    for part in look(twin.client, twin.sandbox):
+        twin.client.api.kill(part.name)
+    told = again(twin, images)
+    assert (told.registry, told.kafka, told.cloud) == (twin.state.registry, twin.state.kafka, twin.state.cloud)
+    assert sandbox_status(twin.sandbox, twin.client).up
+    twin.start(pod("after-restart", twin.image, SEES, volume=claimed("shared"), zone="a"))
+    assert twin.said("after-restart") == "written in a"
+
+
+def test_all_its_files_can_be_lost(twin: Twin, images: Images) -> None:
+    shutil.rmtree(twin.sandbox.root)
+    shutil.rmtree(twin.sandbox.exchange)
+    told = again(twin, images)
+    assert (told.context, told.registry, told.cloud) == (twin.state.context, twin.state.registry, twin.state.cloud)
+    login = provide_logins(twin.names.logins)
+    assert commit_transaction(told.kafka, **client_settings(twin.names, login.kafka)) == ""
+    twin.start(pod("after-loss", twin.image, SEES, volume=claimed("shared"), imagePullPolicy="Always", zone="b"))
+    assert twin.said("after-loss") == "written in a"
+
+
+def test_nothing_is_left_after_down(twin: Twin) -> None:
+    removed = take_down(twin.sandbox, twin.client, Said())
+    assert twin.names.volume in removed.volumes
+    assert look(twin.client, twin.sandbox) == ()
+    left = [volume.name for volume in twin.client.volumes.list() if twin.sandbox.cluster in str(volume.name)]
+    assert left == []
+    assert not twin.sandbox.root.exists()
+    assert not (twin.sandbox.exchange / twin.sandbox.token).exists()

@@ -12,6 +12,8 @@ import types
 from importlib import import_module
 from typing import Any
 
+from cloudpickle import cloudpickle
+
 Reduced = tuple[Any, ...]
 
 _STATE = ("__name__", "__qualname__", "__module__", "__doc__", "__defaults__", "__kwdefaults__")
@@ -26,6 +28,26 @@ def module_namespace(name: str) -> dict[str, Any]:
 def make_function(code: types.CodeType, namespace: dict[str, Any], closure: Any) -> types.FunctionType:
     """Make a function that lives in ``namespace``."""
     return types.FunctionType(code, namespace, None, None, closure)
+
+
+def make_code(filename: str, code: types.CodeType) -> types.CodeType:
+    """Say where code is from."""
+    return code.replace(co_filename=filename)
+
+
+def reduce_code(code: types.CodeType) -> Reduced:
+    """Reduce code with its file's name, by which its text is found; cloudpickle leaves that out since 3.1.3."""
+    return make_code, (code.co_filename, _Nameless(code))
+
+
+class _Nameless:
+    """Stands in a pickle for code without the name of its file."""
+
+    def __init__(self, code: types.CodeType) -> None:
+        self._code = code
+
+    def __reduce__(self) -> Any:
+        return cloudpickle._code_reduce(self._code)  # noqa: SLF001 - cloudpickle has no public parts
 
 
 def set_function(function: types.FunctionType, state: dict[str, Any]) -> None:

@@ -26,7 +26,14 @@ from j2k_dev.worker.state.caches import lru_cache_type, reduce_lru_cache
 from j2k_dev.worker.state.classes import reduce_class
 from j2k_dev.worker.state.databases import database_reducers
 from j2k_dev.worker.state.frames import frame_reducers
-from j2k_dev.worker.state.functions import NamespaceOf, reduce_cell, reduce_function, reduce_module, reduce_namespace
+from j2k_dev.worker.state.functions import (
+    NamespaceOf,
+    reduce_cell,
+    reduce_code,
+    reduce_function,
+    reduce_module,
+    reduce_namespace,
+)
 from j2k_dev.worker.state.jobs import job_reducers
 from j2k_dev.worker.state.library import library_attribute, library_index, shell_attribute, shell_parts
 
@@ -38,6 +45,7 @@ if TYPE_CHECKING:
 PROTOCOL = 5
 _REDUCERS: dict[type, Any] = {
     types.CellType: reduce_cell,
+    types.CodeType: reduce_code,
     lru_cache_type: reduce_lru_cache,
     NamespaceOf: reduce_namespace,
     types.ModuleType: reduce_module,

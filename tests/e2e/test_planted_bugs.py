@@ -50,7 +50,7 @@ def test_without_the_bug_the_same_scenario_is_survived(ready: Desk, name: str) -
 def test_faults_that_break_it_are_shrunk_to_the_one_that_does(ready: Desk, tmp_path: Path) -> None:
     bug = BUGS["publishes without a temporary name"]
     ready.variables["PYTHONPATH"] = str(planted(bug, tmp_path / "planted"))
-    # The seed's faults are a kill in the middle of a cell, which this bug does not mind, and one in that of a publication.
+    # The seed's faults are a kill in a cell, which this bug does not mind, and one in a publication.
     told = ready.j2k("scenario", "--random", "2", "--seed", "124", "--json")
     assert told.code == 6, told.all
     broken = [result for result in told.json["scenarios"] if result["verdict"] == "broken"]

@@ -68,8 +68,16 @@ def parent_of_stage_2(lab: Lab, gate: str) -> int:
     # The parent itself stands at the gate: it is the worker whose log is the stage's.
     log = lab.places.logs / "stage-2.log"
     parents = {process for process, parent in lab.processes().items() if parent == lab.zygote()}
-    (found,) = [p for p in parents if Path(f"/proc/{p}/fd/2").readlink() == log]
+    (found,) = [process for process in parents if writes_to(process) == log]
     return found
+
+
+def writes_to(process: int) -> Path | None:
+    """Name the file of a process's errors; None where it is gone by now."""
+    try:
+        return Path(f"/proc/{process}/fd/2").readlink()
+    except FileNotFoundError:
+        return None
 
 
 def test_a_parent_that_keeps_dying_fails_the_run_by_name(lab: Lab) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from j2k_dev.promote.differences import ADDED, ALLOWED, differences, table, unexpected
@@ -174,6 +174,7 @@ def fixed() -> list[tuple[int, Path]]:
     ]
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_change_of_any_other_value_is_found_in_its_object(data: st.DataObject) -> None:
     number, path = data.draw(st.sampled_from(fixed()))

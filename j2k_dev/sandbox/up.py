@@ -121,10 +121,9 @@ def _ground(
 ) -> Ground:
     if not cloud:
         return PlainGround(sandbox, images)
-    from j2k_dev.sandbox.cloud.twin import TwinGround  # noqa: PLC0415 - only who makes one pays for it
+    from j2k_dev.sandbox.cloud.twin import twin_ground  # noqa: PLC0415 - only who makes one pays for it
 
-    pipelines = before.cloud.pipelines if before and before.cloud else {}
-    return TwinGround(Cloud(sandbox), images, client, runner, progress, pipelines)
+    return twin_ground(Cloud(sandbox), images, client, runner, progress, before)
 
 
 @contextmanager

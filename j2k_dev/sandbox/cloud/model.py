@@ -6,8 +6,6 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from j2k_dev.sandbox.model import KAFKA_PORT, KAFKA_SERVICE
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -25,7 +23,6 @@ PULL_SECRET, KAFKA_SECRET = "registry-login", "kafka-login"
 # Who the user is to the cluster, and the group that docs/admin.md grants rights to.
 USER, GROUP = "scientist", "j2k-promoters"
 MECHANISM = "SCRAM-SHA-512"
-BOOTSTRAP = f"{KAFKA_SERVICE}:{KAFKA_PORT}"
 
 
 @dataclass(frozen=True)

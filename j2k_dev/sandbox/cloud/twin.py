@@ -43,6 +43,15 @@ _STATIC_USER = 65532
 _REGISTERED_SECONDS = 60.0
 
 
+def twin_ground(
+    cloud: Cloud, images: Images, client: DockerClient, runner: Runner, progress: Progress, before: SandboxState | None
+) -> TwinGround:
+    """Give a twin's ground, with authority and passwords: registry and broker, side by side, must not make two."""
+    authority = provide_authority(cloud.authority, cloud.root / "ca.key")
+    pipelines = before.cloud.pipelines if before and before.cloud else {}
+    return TwinGround(cloud, images, client, runner, progress, authority, provide_logins(cloud.logins), pipelines)
+
+
 @dataclass(frozen=True)
 class TwinGround:
     """A twin that comes up; ``pipelines`` are what the administrator has prepared it for, and their namespaces."""
@@ -52,6 +61,8 @@ class TwinGround:
     client: DockerClient
     runner: Runner
     progress: Progress
+    authority: Identity
+    logins: Logins
     pipelines: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -63,16 +74,6 @@ class TwinGround:
     def program(self) -> Path:
         """The program that nodes have instead of a cloud."""
         return cloud_program(self.runner, self.progress)
-
-    @cached_property
-    def authority(self) -> Identity:
-        """Whose certificates registry and broker have."""
-        return provide_authority(self.cloud.authority, self.cloud.root / "ca.key")
-
-    @cached_property
-    def logins(self) -> Logins:
-        """All passwords."""
-        return provide_logins(self.cloud.logins)
 
     def mounts(self) -> Mapping[str, str]:
         """Have the account's volume, which goes with the sandbox, and show it to the nodes."""

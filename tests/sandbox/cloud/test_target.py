@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def state(tmp_path: Path) -> SandboxState:
     sandbox = Sandbox(tmp_path / ".j2k", "twin")
     nothing: object = None
-    ground = TwinGround(Cloud(sandbox), *[nothing] * 4)  # type: ignore[arg-type]  # telling needs none of them
+    ground = TwinGround(Cloud(sandbox), *[nothing] * 6)  # type: ignore[arg-type]  # telling needs none of them
     told = ground.tell(state_of(sandbox, nodes=2))
     assert told.cloud is not None
     (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n")

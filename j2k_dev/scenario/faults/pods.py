@@ -252,8 +252,9 @@ class Rebalance(Fault):
         """Add a pod, and wait until the group takes it in."""
         with closing(_admin(self.ground.on_cluster.state.kafka)) as admin:
             self.before = self._group(admin)
+            pods = len(pods_of(self.ground.on_cluster, self.moment.stage))
             self.begins()
-            self._scale(int(self.before["pods"]) + 1)
+            self._scale(pods + 1)
             within(_EFFECT_SECONDS, lambda: self._is_moved(admin))
 
     def undo(self) -> None:
@@ -281,8 +282,7 @@ class Rebalance(Fault):
             group = admin.describe_groups([name])[name]
         except KafkaError as error:
             raise MachineryFailed(f"the broker does not tell of the group {name}: {error}", "j2k doctor") from error
-        pods = len(pods_of(self.ground.on_cluster, self.moment.stage))
-        return {"state": str(group["group_state"]), "members": str(len(group["members"])), "pods": str(pods)}
+        return {"state": str(group["group_state"]), "members": str(len(group["members"]))}
 
     def _scale(self, replicas: int) -> None:
         cluster = self.ground.on_cluster

@@ -17,7 +17,8 @@ from j2k_dev.deploy.kubectl import Cluster, Kubectl
 from j2k_dev.engine.support import cache_folder
 from j2k_dev.sandbox.commands import SystemRunner
 from j2k_dev.scenario.catalogue import catalogue
-from tests.cluster.trial import Trial
+from j2k_dev.scenario.waiting import within
+from tests.cluster.trial import SECONDS, Trial
 from tests.e2e.bugs import BUGS, planted
 from tests.e2e.desk import Desk
 
@@ -85,6 +86,24 @@ def test_a_planted_bug_is_caught(small: Trial, tmp_path: Path) -> None:
     result = result_of(replace(small, desk=desk), "power-cut-stage-2", "small.ipynb")
     assert result["verdict"] == "broken", result
     assert "result.json" in result["struck"][0]["told"]
+
+
+@pytest.mark.pipeline
+@pytest.mark.parametrize("fault", ["cut-network", "pause-broker", "pause-api-server", "fill-exchange"])
+def test_what_a_killed_scenario_broke_is_put_right_by_the_next(small: Trial, fault: str) -> None:
+    file = small.desk.folder / "scenarios" / f"endless-{fault}.yaml"
+    file.parent.mkdir(exist_ok=True)
+    method = f"method: [{{fault: {fault}, point: ran, seconds: 600}}]"
+    file.write_text(f"schema: j2k.dev/scenario/v1\ntitle: endless\nengines: [kind]\ntimeout: 900\n{method}\n")
+    notebook = ("--notebook", str(small.desk.folder / "small.ipynb"), "--engine", "kind")
+    process = small.desk.start("scenario", file.stem, *notebook, *small.common)
+    runs = small.workspace / "exchange" / "runs"
+    assert within(SECONDS, lambda: any(runs.glob("*/holds/*")))
+    assert within(SECONDS, lambda: not any(runs.glob("*/holds/*")))  # let go: the fault was made
+    process.kill()
+    small.end(process)
+    assert (small.workspace / "scenarios" / "struck.json").exists()
+    is_survived(small, result_of(small, "kill-stage-2", "small.ipynb"))
 
 
 @pytest.mark.pipeline

@@ -147,7 +147,7 @@ def _recovery(expected: Expected, recovery: float | None) -> Check:
 
 def _attempts(expected: Expected, stages: Iterable[StageTale]) -> Iterable[Check]:
     most = max(stages, key=lambda tale: tale.attempts, default=StageTale("", 0, 0))
-    told = f"{most.attempts} of {most.stage}" if most.stage else "none"
+    told = ("1 each" if most.attempts == 1 else f"{most.attempts} of {most.stage}") if most.stage else "none"
     yield Check("attempts", f"{expected.attempts} of a stage at most", told, holds=most.attempts <= expected.attempts)
 
 

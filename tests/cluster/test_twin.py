@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import threading
@@ -47,7 +48,12 @@ if TYPE_CHECKING:
 
     from j2k_dev.sandbox.model import CloudState, Images, SandboxState
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.timeout(600),
+    # A client of Kafka whose login is refused leaves its connection to the garbage collector.
+    pytest.mark.filterwarnings("ignore:unclosed <ssl:ResourceWarning"),
+]
 
 SECONDS = 120
 
@@ -78,8 +84,21 @@ class Twin:
         self.user.apply_objects(objects)
 
     def said(self, name: str) -> str:
-        """Wait until a pod has ended well, and return what it said."""
-        self.wait(f"pod/{name}", "jsonpath={.status.phase}=Succeeded")
+        """Wait until a pod has ended well, and return what it said; tell why where it did not."""
+
+        def ended() -> bool:
+            (found,) = self.user.find(NAMESPACE, f"pod/{name}")
+            if found["status"]["phase"] == "Failed":
+                raise MachineryFailed(f"{name} failed: {self.user.call('logs', name, '--namespace', NAMESPACE)}")
+            return bool(found["status"]["phase"] == "Succeeded")
+
+        def late() -> MachineryFailed:
+            events = [
+                each["message"] for each in self.user.get("events", NAMESPACE) if each["involvedObject"]["name"] == name
+            ]
+            return MachineryFailed(f"{name} did not end within {SECONDS} seconds: {events}")
+
+        wait_until(ended, SECONDS, late, threading.Event(), poll=0.3)
         return self.user.call("logs", name, "--namespace", NAMESPACE).strip()
 
     def wait(self, what: str, condition: str) -> None:
@@ -112,6 +131,7 @@ def twin(engine: DockerClient, images: Images, tmp_path_factory: pytest.TempPath
         yield twin_of(sandbox, state, images, engine)
     finally:
         take_down(sandbox, engine, Said())
+        gc.collect()
 
 
 def twin_of(sandbox: Sandbox, state: SandboxState, images: Images, engine: DockerClient) -> Twin:

@@ -19,7 +19,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"k8s.io/klog/v2"
 	registration "k8s.io/kubelet/pkg/apis/pluginregistration/v1"
 )
 
@@ -30,10 +29,12 @@ const (
 
 func serveNode(ctx context.Context, account account, name, zone string) error {
 	failed := make(chan error, 2)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	for _, driver := range []string{efsDriver, ebsDriver} {
 		go func() { failed <- serveDriver(ctx, &node{driver: driver, account: account, name: name, zone: zone}) }()
 	}
-	return errors.Join(<-failed, <-failed)
+	return <-failed
 }
 
 func serveDriver(ctx context.Context, driver *node) error {
@@ -42,8 +43,8 @@ func serveDriver(ctx context.Context, driver *node) error {
 	csi.RegisterIdentityServer(server, driver)
 	csi.RegisterNodeServer(server, driver)
 	registrar := grpc.NewServer()
-	registration.RegisterRegistrationServer(registrar, &registered{driver: driver.driver, endpoint: endpoint})
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
+	registration.RegisterRegistrationServer(registrar, &registered{driver: driver.driver, endpoint: endpoint, failed: failed})
 	go func() { failed <- listen(server, endpoint) }()
 	go func() { failed <- listen(registrar, filepath.Join(registries, driver.driver+"-reg.sock")) }()
 	select {
@@ -70,10 +71,12 @@ func listen(server *grpc.Server, socket string) error {
 	return server.Serve(listener)
 }
 
-// registered tells the kubelet where a driver listens.
+// registered tells the kubelet where a driver listens. A kubelet that could not take it (it asks as soon as it starts,
+// the API server may be later) does not ask again by itself: then this program ends, and is started anew.
 type registered struct {
 	registration.UnimplementedRegistrationServer
 	driver, endpoint string
+	failed           chan<- error
 }
 
 func (r *registered) GetInfo(context.Context, *registration.InfoRequest) (*registration.PluginInfo, error) {
@@ -84,7 +87,7 @@ func (r *registered) GetInfo(context.Context, *registration.InfoRequest) (*regis
 
 func (r *registered) NotifyRegistrationStatus(_ context.Context, told *registration.RegistrationStatus) (*registration.RegistrationStatusResponse, error) {
 	if !told.PluginRegistered {
-		klog.ErrorS(errors.New(told.Error), "the kubelet did not take the driver", "driver", r.driver)
+		r.failed <- fmt.Errorf("the kubelet did not take the driver %s: %s", r.driver, told.Error)
 	}
 	return &registration.RegistrationStatusResponse{}, nil
 }

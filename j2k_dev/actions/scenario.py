@@ -165,7 +165,8 @@ def _called(command: tuple[str, ...], workspace: Workspace) -> Verified:
 
 def _not_verified(ended: Ended) -> J2kError:
     told = f"the pipeline has to be equal to the notebook before it is broken: {ended.message or ended.outcome}"
-    return _ERRORS.get(ended.code, Different)(told, "j2k up NOTEBOOK  shows it")
+    fallback = MachineryFailed if ended.code else Refused  # without an oracle there is nothing to hold results against
+    return _ERRORS.get(ended.code, fallback)(told, "j2k up NOTEBOOK  shows it")
 
 
 def _common(options: ScenarioOptions) -> tuple[str, ...]:

@@ -83,7 +83,11 @@ def test_a_fault_is_survived(small: Trial, name: str) -> None:
 def test_a_planted_bug_is_caught(small: Trial, tmp_path: Path) -> None:
     bug = planted(BUGS["publishes without flushing"], tmp_path / "planted")
     desk = replace(small.desk, variables={**small.desk.variables, "PYTHONPATH": str(bug)})
-    result = result_of(replace(small, desk=desk), "power-cut-stage-2", "small.ipynb")
+    file = small.desk.folder / "scenarios" / "catch.yaml"
+    file.parent.mkdir(exist_ok=True)
+    method = "method: [{fault: power-cut, point: published}]"
+    file.write_text(f"schema: j2k.dev/scenario/v1\ntitle: catch\ntimeout: 20\n{method}\n")
+    result = result_of(replace(small, desk=desk), "catch", "small.ipynb")
     assert result["verdict"] == "broken", result
     assert "result.json" in result["struck"][0]["told"]
 

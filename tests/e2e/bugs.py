@@ -86,7 +86,8 @@ def planted(bug: Bug, folder: Path) -> Path:
     """Copy j2k, change it, and return what has to be on the path."""
     package = folder / "j2k_dev"
     shutil.copytree(Path(j2k_dev.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(shipped(), folder / "scenarios")
+    for data in ("scenarios", "sandbox", "manifests"):  # beside the package, where it looks for them
+        shutil.copytree(shipped().parent / data, folder / data)
     for file, old, new in bug.changes:
         text = (package / file).read_text()
         assert text.count(old) == 1, f"{file} has changed: plant the bug anew"

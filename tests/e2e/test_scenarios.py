@@ -49,6 +49,16 @@ def test_a_killed_stage_is_survived_and_the_verdict_is_evidence(ready: Desk) -> 
     ready.nothing_is_half_written()
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["damage-blob-stage-2", "truncate-blob-stage-2", "remove-snapshot-stage-3", "kill-j2k", "terminate-stage-fit"],
+)
+def test_a_scenario_that_ships_is_survived(ready: Desk, name: str) -> None:
+    (result,) = ready.j2k("scenario", name, "--json").json["scenarios"]
+    assert result["verdict"] in {"survived", "survived late"}, result["why"]
+    ready.nobody_is_left()
+
+
 def test_a_pipeline_that_does_not_survive_is_broken(ready: Desk) -> None:
     name = scenario(ready, "too-often", "method: [{fault: kill, times: 3}]", "expect: {attempts: 3}")
     told = ready.j2k("scenario", name)

@@ -191,7 +191,8 @@ def _refuse_other_inputs(promotion: Promotion, there: Ready) -> None:
     recording = find_recording(promotion.start, promotion.start.notebook)
     if recording is None or recording.key != there.verified.recording:
         told = "the notebook, its inputs or its interpreter changed since the run that is promoted"
-        raise Refused(told, f"j2k up {shlex.quote(str(promotion.options.notebook))}, then the scenarios")
+        again = f"j2k run {shlex.quote(str(promotion.options.notebook))} --engine {ENGINE} --fresh"
+        raise Refused(told, f"{again}, then the scenarios")
 
 
 def _now(promotion: Promotion, there: Ready, scenario_files: Mapping[str, str]) -> Now:

@@ -87,7 +87,8 @@ class Promoting:
             seen.append(line)
             if doing in line:
                 return
-        raise AssertionError(f"it never was {doing}: {''.join(seen)}")
+        said = process.stdout.read() if process.stdout else ""
+        raise AssertionError(f"it never was {doing}: {''.join(seen)}{said}")
 
     # --- what is on the twin ------------------------------------------------------------------------------------------
 

@@ -6,8 +6,6 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from j2k_dev.actions import promote_apply
 from j2k_dev.actions.promote_apply import go_back, prune
 from j2k_dev.actions.promotion import Destination, PromoteOptions, Promotion
@@ -22,6 +20,8 @@ from tests.promote.made_plan import release
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import pytest
 
 Object = dict[str, Any]
 NAMESPACE = "j2k-weather"

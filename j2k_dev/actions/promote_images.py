@@ -9,7 +9,7 @@ from j2k_dev.actions.build_source import IMAGES
 from j2k_dev.packaging.copying import Blob, Remote, Source, Stored, copy, missing
 from j2k_dev.packaging.registry import Registry
 from j2k_dev.packaging.store import Store
-from j2k_dev.promote.images import digest_of, host_and_path
+from j2k_dev.promote.images import digest_of, host_and_path, total
 from j2k_dev.report.units import human_bytes, plural
 
 if TYPE_CHECKING:
@@ -25,10 +25,9 @@ class CopyImages:
         """Copy one image after the other; most of the first one is all that the others stand on."""
         plan, registry = promotion.decided, promotion.to.registry
         path = repository_path(promotion)
-        sizes = [image.missing_bytes for image in plan.images]
-        if not any(sizes):
+        if not total(plan.images):
             return promotion
-        told = f"copying {plural(len(sizes), 'image')} to {registry.address}, {human_bytes(sum(sizes))}"
+        told = f"copying {plural(len(plan.images), 'image')} to {registry.address}, {human_bytes(total(plan.images))}"
         with promotion.ui.step(told):
             sent = sum(copy(source_of(promotion, image.source), registry, path) for image in plan.images)
         promotion.ui.note(f"{human_bytes(sent)} sent to {registry.host}")

@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING
 from j2k_dev.model.errors import MachineryFailed, Refused
 from j2k_dev.promote.model import Release
 from j2k_dev.promote.release import (
-    UNFINISHED,
     WITHOUT_EVIDENCE,
     data,
     goes_on,
     labels,
-    live,
     may_take_over,
     moment,
     read_records,
@@ -155,12 +153,3 @@ def mark_namespace(promotion: Promotion) -> None:
     except MachineryFailed as error:
         if reason:
             promotion.ui.note(f"the reason is in the release record only: {error.message}")
-
-
-def current(releases: tuple[Release, ...]) -> Release | None:
-    """Return the release that is in use; Refused where one is on its way, as nobody knows what is."""
-    begun = unfinished(releases)
-    if begun is not None and begun.state in UNFINISHED:
-        told = f"release {begun.number} is on its way, by {begun.by} since {moment(begun.at)}"
-        raise Refused(told, "let the command that began it end, or run it again")
-    return live(releases)

@@ -30,10 +30,11 @@ def sandbox_at(calls: Kubectl, options: PromoteOptions) -> str:
     if not _is_here(server):
         return ""
     own = workspace_at(options.notebook, options.workspace).root
-    return _plain_sandbox(server, (*_of_workspace(own), *_of_engine()))
+    return plain_sandbox(server, (*_of_workspace(own), *_of_engine()))
 
 
-def _plain_sandbox(server: str, sandboxes: Iterable[Sandbox]) -> str:
+def plain_sandbox(server: str, sandboxes: Iterable[Sandbox]) -> str:
+    """Name the one of these whose API server this is, but for twins of clouds."""
     for sandbox in sandboxes:
         if _server_in(sandbox.kubeconfig) == server:
             state = read_state(sandbox)

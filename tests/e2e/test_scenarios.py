@@ -93,7 +93,7 @@ def test_a_fault_strikes_the_cell_that_runs_at_a_share_of_the_expected_time(read
     ready.equal("up", "slow.ipynb")
     name = scenario(ready, "half-way", "method: [{fault: kill, cell: '50%'}]")
     (result,) = ready.j2k("scenario", name, "--notebook", "slow.ipynb", "--json").json["scenarios"]
-    assert (result["verdict"], result["struck"][0]["point"]) == ("survived", "in cell 3")
+    assert (result["verdict"], result["struck"][0]["point"]) == ("survived", "in cell 2")
 
 
 def test_a_power_cut_is_survived_and_says_what_was_lost(ready: Desk) -> None:

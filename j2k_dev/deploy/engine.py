@@ -128,6 +128,8 @@ class _Run:
             self._heard = time.monotonic()
             self._ended |= {event.stage} if event.event == "ended" else set()
             progress(event)
+            if event.event == "stuck":
+                raise MachineryFailed(event.detail["message"], event.detail["way_out"])
 
     def hear_the_end(self, progress: Progress) -> None:
         """Pass on what the last worker tells after it has published; it may be dead."""

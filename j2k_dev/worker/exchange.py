@@ -42,6 +42,10 @@ class DiskFull(MachineryFailed):
         return cls(f"disk full: {free} bytes free at {folder}", "Make room, then run the same command again to go on.")
 
 
+class PublicationDamaged(MachineryFailed):
+    """What a stage published can't be read: its run can't go on, however often it is tried."""
+
+
 @dataclass(frozen=True)
 class Claim:
     """One attempt, claimed before anything of it runs, so that it counts even if nothing is heard of it again.
@@ -101,7 +105,7 @@ class Exchange:
             return None
         except (JSONDecodeError, UnicodeDecodeError, CodecError) as error:
             way_out = "Remove that file: the stage then runs again."
-            raise MachineryFailed(f"the publication {path} is damaged", way_out, str(error)) from error
+            raise PublicationDamaged(f"the publication {path} is damaged", way_out, str(error)) from error
 
     def claim(self, run: str, stage: str, worker: str, session: str) -> int:
         """Claim the next attempt; return its number, counted from 1."""

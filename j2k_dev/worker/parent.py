@@ -21,7 +21,7 @@ from j2k_dev.worker import events, memory, processes
 from j2k_dev.worker.attempt import BEAT_SECONDS, Blocked, Broken, Lost, Outcome, Published, Watch
 from j2k_dev.worker.bus import Bus, Delivery, LeaseLost, TopicNames
 from j2k_dev.worker.child import Child, StageProgram, outcome_of
-from j2k_dev.worker.exchange import Exchange
+from j2k_dev.worker.exchange import Exchange, PublicationDamaged
 from j2k_dev.worker.holds import hold
 from j2k_dev.worker.sqlite_bus import LEASE_SECONDS, SqliteBus
 
@@ -155,6 +155,9 @@ class Worker:
             self._end_child()
             report("abandoned", {"how": str(error)})
             return STOPPED
+        except PublicationDamaged as error:
+            report("stuck", {"message": error.message, "way_out": error.way_out})
+            return STUCK
 
     def _attempt(self, delivery: Delivery) -> int:
         message = delivery.message

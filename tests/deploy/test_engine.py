@@ -204,3 +204,23 @@ def test_workers_that_were_lost_for_memory_are_explained_by_their_pods(tmp_path:
     exchange.publish(StageResult("r", "fit", 3, None, (), 0.1, failure="its process was lost 3 times"))
     last = ClusterEngine(bus, pods).run(ClusterRun("r", BY_STAGE, tmp_path / "exchange"))[-1]
     assert last.failure == ("its process was lost 3 times (OOMKilled: it needed more memory than its limit of 300Mi)")
+
+
+def test_a_publication_that_was_damaged_after_it_was_heard_of_ends_the_run_by_name(
+    tmp_path: Path, bus: SqliteBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Unaware(Exchange):
+        """Reads nothing anew: only workers meet the damage."""
+
+        def read(self, run: str, stage: str) -> StageResult | None:
+            return None
+
+    monkeypatch.setattr(engine, "Exchange", Unaware)
+    monkeypatch.setattr(engine, "_SILENCE_SECONDS", 0.1)
+    damaged = Exchange(tmp_path / "exchange").folder("r", "load") / "result.json"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("")
+    with workers(tmp_path), pytest.raises(MachineryFailed, match=r"result\.json is damaged") as caught:
+        ClusterEngine(bus, PodWatch()).run(ClusterRun("r", BY_STAGE, tmp_path / "exchange"))
+    assert "Remove that file" in caught.value.way_out
+    assert executions(tmp_path, "load") == 0

@@ -190,7 +190,7 @@ def _refuse_other_inputs(promotion: Promotion, there: Ready) -> None:
     assert promotion.start is not None
     recording = find_recording(promotion.start, promotion.start.notebook)
     if recording is None or recording.key != there.verified.recording:
-        told = "the notebook, its inputs or its interpreter changed since the run that is promoted"
+        told = "the notebook, its inputs, its interpreter or j2k itself changed since the run that is promoted"
         again = f"j2k run {shlex.quote(str(promotion.options.notebook))} --engine {ENGINE} --fresh"
         raise Refused(told, f"{again}, then the scenarios")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from j2k_dev.actions.run import PIPELINE
@@ -162,7 +162,7 @@ def _messages(cluster: OnCluster) -> tuple[Callable[[str, Message], None], Calla
 
     def send(stage: str, message: Message) -> None:
         with _bus(cluster) as bus:
-            bus.send(cluster.topics[stage], message)
+            bus.send(cluster.topics[stage], replace(message, topics=dict(cluster.topics)))
 
     def waiting(stage: str) -> int:
         with _bus(cluster) as bus:

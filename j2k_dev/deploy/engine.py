@@ -160,7 +160,8 @@ class _Run:
         """Send the message of the first stage without a result; a second one for the same would do no harm."""
         stage = self._stages[len(self.results)]
         snapshot = self.results[-1].snapshot if self.results else None
-        message = Message(self._request.run, stage, snapshot, dict(self._request.parameters))
+        parameters, topics = dict(self._request.parameters), dict(self._request.topics)
+        message = Message(self._request.run, stage, snapshot, parameters, topics=topics)
         self._bus.send(self._request.topics[stage], message)
 
     def give_up_on_trouble(self) -> None:

@@ -20,6 +20,9 @@ HEALTH_PORT = 8080
 # What a worker takes beside the notebook's own memory: its parent, the bus's process, the prepared child.
 WORKER_BYTES = 192 << 20
 _MEBIBYTE = 1 << 20
+# What is derived from a peak is a multiple of this: peaks differ a little from recording to recording, and pods whose
+# limits differ are started anew.
+_STEP = 32 << 20
 _LONGEST_NAME = 63
 
 
@@ -38,7 +41,11 @@ class Resources:
 
 @dataclass(frozen=True)
 class PodManager:
-    """The pods of one stage: their role in the pipeline, the topics they read and write, their image and needs."""
+    """The pods of one stage: their role in the pipeline, the topics they read and write, their image and needs.
+
+    ``output_topic`` is the next stage's without the version that messages add: when the image of that one changes,
+    these pods stay.
+    """
 
     stage: str
     number: int
@@ -105,14 +112,14 @@ def plan_pods(
     seconds per cell; ``memory`` in bytes by stage where it is not to follow from the recording.
     """
     stages, topics = pipeline.stages, Topics(pipeline.name)
-    inputs = [input_topic(pipeline, stage.name, images[stage.name]) for stage in stages]
+    outputs = [*(topics.stage(stage.name) for stage in stages[1:]), topics.results]
     return tuple(
         PodManager(
             stage=stage.name,
             number=number,
             role=_role(number, len(stages)),
             image=images[stage.name],
-            input_topic=own,
+            input_topic=input_topic(pipeline, stage.name, images[stage.name]),
             output_topic=output,
             results_topic=topics.results,
             dead_letter_topic=topics.dead_letters,
@@ -120,9 +127,7 @@ def plan_pods(
             work=work,
             timeout=timeout,
         )
-        for number, (stage, own, output) in enumerate(
-            zip(stages, inputs, [*inputs[1:], topics.results], strict=True), start=1
-        )
+        for number, (stage, output) in enumerate(zip(stages, outputs, strict=True), start=1)
     )
 
 
@@ -139,7 +144,7 @@ def resources_of(stage: Stage, memory: int | None = None) -> Resources:
     if memory is not None:
         return Resources(_whole_mebibytes(memory), _whole_mebibytes(memory))
     request = stage.peak_bytes + WORKER_BYTES
-    return Resources(_whole_mebibytes(request), _whole_mebibytes(request + stage.peak_bytes // 2 + WORKER_BYTES))
+    return Resources(_in_steps(request), _in_steps(request + stage.peak_bytes // 2 + WORKER_BYTES))
 
 
 def dns_label(text: str) -> str:
@@ -158,3 +163,7 @@ def _role(number: int, count: int) -> Role:
 
 def _whole_mebibytes(number: int) -> int:
     return -(-number // _MEBIBYTE) * _MEBIBYTE
+
+
+def _in_steps(number: int) -> int:
+    return -(-number // _STEP) * _STEP

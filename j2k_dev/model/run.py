@@ -12,13 +12,18 @@ Verdict = Literal["equal", "different", "failed", "unverified"]
 
 @dataclass(frozen=True)
 class Message:
-    """What travels on the bus: references only, the bytes are on the exchange. ``snapshot`` is None for the first."""
+    """What travels on the bus: references only, the bytes are on the exchange. ``snapshot`` is None for the first.
+
+    ``topics`` are those of the run's stages, by name, where workers are not told by other means: so no pod has to know
+    of which version the next stage's are.
+    """
 
     run: str
     stage: str
     snapshot: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     attempt: int = 1
+    topics: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,7 @@ class Worker:
             done = self._exchange.read(message.run, message.stage)
             if done is not None:
                 report("taken", {"published": True})
-                return self._forward(delivery, self._after(done), report)
+                return self._forward(delivery, self._after(done, message), report)
             return self._attempt(delivery)
         except LeaseLost as error:
             self._end_child()
@@ -223,7 +223,7 @@ class Worker:
     def _forward_published(self, delivery: Delivery, report: Report) -> int:
         done = self._exchange.read(delivery.message.run, delivery.message.stage)
         assert done is not None
-        return self._forward(delivery, self._after(done), report)
+        return self._forward(delivery, self._after(done, delivery.message), report)
 
     def _try_again(self, delivery: Delivery, message: Message, report: Report) -> int:
         if self._tries(message) >= self._spec.attempts:
@@ -253,17 +253,19 @@ class Worker:
         )
         published = self._exchange.publish(result)
         letter = [(self._spec.topics.dead_letters, message)] if dead else []
-        return self._forward(delivery, [*letter, *self._after(published)], report)
+        return self._forward(delivery, [*letter, *self._after(published, message)], report)
 
-    def _after(self, done: StageResult) -> list[tuple[str, Message]]:
+    def _after(self, done: StageResult, message: Message) -> list[tuple[str, Message]]:
         """Say what has to be sent once a stage has its result."""
         if self._spec.following is None or outcome_of(done) != "published":
             return [(self._spec.topics.results, Message(done.run, done.stage, done.snapshot))]
-        following = Message(done.run, self._spec.following, done.snapshot)
-        return [(self._spec.topics.stage(self._spec.following), following)]
+        following = self._spec.following
+        topic = message.topics.get(following) or self._spec.topics.stage(following)
+        return [(topic, Message(done.run, following, done.snapshot))]
 
     def _forward(self, delivery: Delivery, following: list[tuple[str, Message]], report: Report) -> int:
-        kept = [(topic, replace(message, parameters=delivery.message.parameters)) for topic, message in following]
+        taken = delivery.message
+        kept = [(to, replace(each, parameters=taken.parameters, topics=taken.topics)) for to, each in following]
         self._bus.forward(delivery, kept)
         report("forwarded", {"to": [topic for topic, _ in following]})
         return DONE if self._spec.once else STOPPED

@@ -53,7 +53,10 @@ SILENCE_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class GivenTopics:
-    """The topics as the environment names them; ``own`` is the stage's, ``output`` the next one's, if there is one."""
+    """The topics as the environment names them; ``own`` is the stage's, ``output`` the next one's, if there is one.
+
+    Messages say which version of the next stage's topic is meant.
+    """
 
     own: str
     output: str

@@ -150,7 +150,7 @@ def test_another_broker_starts_pods_anew() -> None:
 def test_a_stage_has_the_resources_that_the_target_says_and_the_others_their_own() -> None:
     fit, load = (pods(example())[stage]["containers"][0]["resources"] for stage in ("fit", "load"))
     assert fit["requests"] == fit["limits"] == {"memory": "4Gi", "cpu": "2"}
-    assert load["requests"]["memory"] == "292Mi"
+    assert load["requests"]["memory"] == "320Mi"
 
 
 def test_resources_of_a_stage_that_there_is_not_are_refused_with_those_there_are() -> None:

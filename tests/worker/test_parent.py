@@ -129,6 +129,16 @@ def test_a_worker_serves_one_message_after_the_other(site: Site) -> None:
     assert passed == [Message(f"run-{n}", "fit", "start>load", {"rows": n}) for n in range(3)]
 
 
+def test_a_message_says_which_version_of_the_next_stage_is_meant(site: Site) -> None:
+    topics = {"load": STAGE, "fit": f"{NEXT}.0123456789ab"}
+    site.bus.create_topics([topics["fit"]])
+    with site.serving(site.worker()):
+        site.bus.send(STAGE, Message("run-1", "load", topics=topics))
+        passed = site.bus.take(topics["fit"], "test", DEADLINE)
+    assert passed is not None
+    assert passed.message == Message("run-1", "fit", "start>load", topics=topics)
+
+
 def test_two_workers_of_a_stage_work_at_the_same_time(site: Site) -> None:
     gates = site.gate()
     with site.serving(site.worker(), site.worker()):

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from j2k_dev.actions.run import PIPELINE
+from j2k_dev.actions.verified import deployed_for
+from j2k_dev.deploy.pods import reads_for
 from j2k_dev.deploy.tree import LOCAL, MANIFESTS
 from j2k_dev.deploy.trouble import counted, view
 from j2k_dev.engine.workspace import read_json
@@ -134,12 +136,17 @@ def _cluster(workspace: Workspace, verified: Verified) -> Iterator[OnCluster]:
 
 
 def is_deployed(workspace: Workspace, verified: Verified) -> bool:
-    """Tell whether the pods of a run are on the workspace's sandbox still."""
+    """Tell whether the pods of a run are on the workspace's sandbox still, and not those of a later one."""
+    images = {name.removeprefix("image "): digest for name, digest in deployed_for(workspace, verified.run).items()}
     try:
         with _cluster(workspace, verified) as cluster:
-            return set(cluster.topics) == set(verified.stages)
+            topics = cluster.topics
     except MachineryFailed:
         return False
+    if set(topics) != set(verified.stages):
+        return False
+    # A run of an earlier j2k did not write down which images it had.
+    return not images or all(reads_for(topics[stage], images[stage]) for stage in topics)
 
 
 def _environment(deployment: Any) -> dict[str, str]:

@@ -133,7 +133,16 @@ def plan_pods(
 
 def input_topic(pipeline: Pipeline, stage: str, image: str) -> str:
     """Name the topic of a stage as this image runs it: pods of another image never get its messages."""
-    return f"{Topics(pipeline.name).stage(stage)}.{image.rpartition(':')[2][:12]}"
+    return f"{Topics(pipeline.name).stage(stage)}.{_version(image)}"
+
+
+def reads_for(topic: str, image: str) -> bool:
+    """Tell whether pods of an image read a topic."""
+    return topic.rpartition(".")[2] == _version(image)
+
+
+def _version(image: str) -> str:
+    return image.rpartition(":")[2][:12]
 
 
 def resources_of(stage: Stage, memory: int | None = None) -> Resources:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from j2k_dev.deploy.pods import WORKER_BYTES, dns_label, plan_pods, resources_of
+from j2k_dev.deploy.pods import WORKER_BYTES, dns_label, plan_pods, reads_for, resources_of
 from tests.deploy.made import IMAGES, PIPELINE, stage
 
 
@@ -53,6 +53,7 @@ def test_pods_of_another_image_listen_to_another_topic() -> None:
     edited = IMAGES | {"fit": IMAGES["fit"].replace("sha256:0123", "sha256:ffff")}
     before, after = plan_pods(PIPELINE, IMAGES, "/home/ada/work"), plan_pods(PIPELINE, edited, "/home/ada/work")
     assert before[1].input_topic != after[1].input_topic
+    assert [reads_for(after[1].input_topic, images["fit"]) for images in (IMAGES, edited)] == [False, True]
     assert (before[0], before[2]) == (after[0], after[2]), "the stages before and after it stay as they are"
 
 

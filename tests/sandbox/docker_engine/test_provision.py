@@ -118,7 +118,7 @@ def test_an_installation_that_was_killed_is_taken_up(daemon: Daemon, bare: Packa
 
 
 def test_an_installation_that_fails_says_where_its_log_is(daemon: Daemon, bare: Packages) -> None:
-    bare.first_answer = "E: Failed to fetch http://deb.debian.org/..."
+    bare.first_answer = "E: Failed to fetch http://mirror.example.org/..."
     with pytest.raises(MachineryFailed) as told:
         provide_engine(MACHINE, bare, Notes())
     assert told.value.way_out == f"see {daemon.folder}/apt.log; then run j2k sandbox engine again"

@@ -3,10 +3,15 @@
 import os
 
 import pytest
+from hypothesis import settings
 
 from j2k_dev.evidence.keys import VARIABLE, signing_key
 
 os.environ["J2K_ENGINE"] = "local"
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("j2k", deadline=None)
+settings.load_profile("j2k")
 
 # What a failed assertion compared is shown for these helpers as for tests.
 pytest.register_assert_rewrite("tests.engine.lab")

@@ -22,14 +22,14 @@ _PROTOCOLS = ("udp", "tcp")
 
 @contextmanager
 def no_way_out(handle: Handle, kubectl: Kubectl) -> Iterator[None]:
-    """Let pods reach the names' service and the broker while this lasts: no other address, and not each other."""
+    """Let pods reach the names' service and the broker's proxy while this lasts: no other address, nor each other."""
     names = [pod["status"]["podIP"] for pod in kubectl.get("pods", "kube-system", "k8s-app=kube-dns")]
     node = handle.container("control-plane")
     rules = (
         ("-m", "conntrack", "--ctstate", "ESTABLISHED,RELATED", "-j", "RETURN"),
         *(("-s", name, "-j", "RETURN") for name in names),
         *(("-d", name, "-p", protocol, "--dport", "53", "-j", "RETURN") for name in names for protocol in _PROTOCOLS),
-        ("-d", address(handle, "kafka"), "-p", "tcp", "-j", "RETURN"),
+        ("-d", address(handle, "proxy"), "-p", "tcp", "-j", "RETURN"),
         ("-j", "REJECT"),
     )
     jump = ("FORWARD", "-s", _PODS, "-j", _CHAIN)

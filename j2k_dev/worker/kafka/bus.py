@@ -18,7 +18,7 @@ from kafka.structs import TopicPartition
 from j2k_dev.worker.bus import Delivery, LeaseLost
 from j2k_dev.worker.kafka import log as kafka_log
 from j2k_dev.worker.kafka import msk
-from j2k_dev.worker.kafka.client import FIRST_BACKOFF_SECONDS, explained, is_final, persistently
+from j2k_dev.worker.kafka.client import FIRST_BACKOFF_SECONDS, connected, explained, is_final, persistently
 from j2k_dev.worker.kafka.member import Member
 from j2k_dev.worker.kafka.outbox import SHUT_OUT, Outbox
 from j2k_dev.worker.kafka.reader import KafkaReader, decode, encode
@@ -258,7 +258,9 @@ class KafkaBus:
 
 
 def _producer(settings: KafkaSettings) -> Any:
-    return KafkaProducer(
+    return connected(
+        KafkaProducer,
+        settings,
         client_id="j2k-sender",
         max_block_ms=int(settings.deadline * 1000),
         delivery_timeout_ms=int(settings.deadline * 1000) + 1,
@@ -266,5 +268,4 @@ def _producer(settings: KafkaSettings) -> Any:
         bootstrap_timeout_ms=int(settings.deadline * 1000),
         allow_auto_create_topics=False,
         metrics_enabled=False,
-        **settings.client_options,
     )

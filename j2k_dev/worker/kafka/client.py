@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kafka import errors
+from kafka.net.compat import KafkaNetClient
 
 from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.worker.kafka import log as kafka_log
@@ -53,6 +55,23 @@ _WAYS_OUT: dict[type[errors.KafkaError], str] = {
     errors.UnsupportedVersionError: "Use Kafka 2.5 or later.",
     errors.KafkaConfigurationError: "Correct the settings.",
 }
+
+
+def connected(kind: Callable[..., Any], settings: KafkaSettings, **options: Any) -> Any:
+    """Make a client of kafka-python, or raise what keeps it from connecting and leave nothing of it behind.
+
+    Its constructors connect, and where that fails leave a thread that looks for answers for ever (kafka-python 3.0).
+    """
+    with ExitStack() as opened:
+
+        def connection(**given: Any) -> Any:
+            made = KafkaNetClient(**given)
+            opened.callback(made.close)
+            return made
+
+        client = kind(kafka_client=connection, **options, **settings.client_options)
+        opened.pop_all()
+    return client
 
 
 class NotReached(MachineryFailed):

@@ -17,7 +17,7 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, errors
 from kafka.structs import MemberState, TopicPartition
 
 from j2k_dev.worker.kafka.assignor import Claim, KeepingAssignor
-from j2k_dev.worker.kafka.client import explained, is_final
+from j2k_dev.worker.kafka.client import connected, explained, is_final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -62,7 +62,9 @@ class Member:
         self.held: Held | None = None
         self._serials = itertools.count(1)
         self._ownership = _Ownership()
-        self._consumer = KafkaConsumer(
+        self._consumer = connected(
+            KafkaConsumer,
+            settings,
             client_id=owner,
             group_id=topic,
             enable_auto_commit=False,
@@ -77,7 +79,6 @@ class Member:
             # A topic that is made anew under the same name is noticed by its metadata only.
             metadata_max_age_ms=10_000,
             metrics_enabled=False,
-            **settings.client_options,
         )
         self._consumer.subscribe([topic], listener=self._ownership)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kafka import KafkaProducer, errors
 from kafka.structs import OffsetAndMetadata
 
-from j2k_dev.worker.kafka.client import bounded
+from j2k_dev.worker.kafka.client import bounded, connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,7 +76,9 @@ class Outbox:
 
 def _producer(settings: KafkaSettings, partition: TopicPartition, seconds: float) -> Any:
     milliseconds = int(seconds * 1000)
-    return KafkaProducer(
+    return connected(
+        KafkaProducer,
+        settings,
         client_id=f"j2k-{partition.topic}-{partition.partition}",
         transactional_id=f"{partition.topic}.{partition.partition}",
         transaction_timeout_ms=int(_TRANSACTION_SECONDS * 1000),
@@ -84,5 +86,4 @@ def _producer(settings: KafkaSettings, partition: TopicPartition, seconds: float
         bootstrap_timeout_ms=milliseconds,
         allow_auto_create_topics=False,
         metrics_enabled=False,
-        **settings.client_options,
     )

@@ -13,7 +13,7 @@ from kafka.structs import TopicPartition
 from j2k_dev.model.codec import CodecError, from_plain, to_plain
 from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.model.run import Message
-from j2k_dev.worker.kafka.client import explained, is_final, persistently
+from j2k_dev.worker.kafka.client import connected, explained, is_final, persistently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -103,7 +103,9 @@ class KafkaReader:
 
 
 def _consumer(settings: KafkaSettings, group: str | None) -> Any:
-    return KafkaConsumer(
+    return connected(
+        KafkaConsumer,
+        settings,
         client_id="j2k-reader",
         group_id=group,
         enable_auto_commit=False,
@@ -112,5 +114,4 @@ def _consumer(settings: KafkaSettings, group: str | None) -> Any:
         allow_auto_create_topics=False,
         bootstrap_timeout_ms=int(settings.deadline * 1000),
         metrics_enabled=False,
-        **settings.client_options,
     )

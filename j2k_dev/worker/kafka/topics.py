@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kafka import KafkaAdminClient, errors
 
-from j2k_dev.worker.kafka.client import persistently
+from j2k_dev.worker.kafka.client import connected, persistently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -69,14 +69,11 @@ class KafkaTopics:
 
     def _connected(self) -> Any:
         if self._admin is None:
-            self._admin = KafkaAdminClient(
-                client_id="j2k-admin", bootstrap_timeout_ms=int(self._settings.deadline * 1000), **self._options
+            patience = int(self._settings.deadline * 1000)
+            self._admin = connected(
+                KafkaAdminClient, self._settings, client_id="j2k-admin", bootstrap_timeout_ms=patience
             )
         return self._admin
-
-    @property
-    def _options(self) -> dict[str, Any]:
-        return self._settings.client_options
 
     def _recipe(self, partitions: int) -> dict[str, Any]:
         replication = self._settings.replication

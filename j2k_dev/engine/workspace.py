@@ -38,7 +38,7 @@ TEMPORARY = ".tmp-"
 OURS = frozenset({
     "recordings", EXCHANGE, "runs", "work", "pipeline.json", "plan.html", "lock", IGNORE, _MARKER,
     "images", "manifests", "pods", CLUSTERS, "trials", "inputs.json", "inputs.json.clock", "inputs.json.new",
-    "scenarios", "scenarios.html", "evidence.json", "evidence.lock", "evidence.damaged.json",
+    "scenarios", "scenarios.html", "promotions", "evidence.json", "evidence.lock", "evidence.damaged.json",
     "bus.sqlite", "bus.sqlite-wal", "bus.sqlite-shm", "bus.sqlite-journal", "bus.sqlite-bells",
 })  # fmt: skip
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)

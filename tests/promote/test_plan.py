@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from j2k_dev.engine.workspace import OURS
 from j2k_dev.model.errors import BadInput, Refused
-from j2k_dev.promote.plan import digest_of, plan_path, read_plan, write_plan
+from j2k_dev.promote.plan import FOLDER, digest_of, plan_path, read_plan, write_plan
 from tests.promote.made_plan import OBJECTS, plan
 
 if TYPE_CHECKING:
@@ -73,3 +74,7 @@ def test_an_unknown_field_is_an_error(path: Path) -> None:
 def test_the_digest_stands_for_the_objects_and_their_order() -> None:
     assert digest_of(OBJECTS) == digest_of([dict(reversed(each.items())) for each in OBJECTS])
     assert digest_of(OBJECTS) != digest_of(OBJECTS[::-1])
+
+
+def test_plans_go_with_the_workspace() -> None:
+    assert FOLDER in OURS

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
+from j2k_dev.actions.sites import kubectl_here
+from j2k_dev.cli.progress import QuietUi
 from j2k_dev.deploy.data import manifests_folder
 from j2k_dev.deploy.target import read_target
+from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.promote.tree import promoted_tree
 from tests.deploy.made import IMAGES
 
@@ -47,5 +49,8 @@ def tree(target: Target) -> dict[str, str]:
 
 
 def kubectl() -> str:
-    """Find kubectl; a machine without it skips what kustomize makes of trees, and says so."""
-    return shutil.which("kubectl") or pytest.skip("kubectl is not installed: nothing here says what kustomize makes")
+    """Find kubectl, the machine's or the sandbox's own; without any, what kustomize makes of trees is skipped aloud."""
+    try:
+        return kubectl_here(QuietUi())
+    except MachineryFailed as error:
+        pytest.skip(f"{error.message}, and no sandbox was made here: nothing says what kustomize makes")

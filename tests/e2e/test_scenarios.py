@@ -192,7 +192,8 @@ def test_faults_by_chance_are_survived_and_can_be_had_again(ready: Desk) -> None
     (result,) = told.json["scenarios"]
     assert (result["scenario"], result["verdict"], len(result["struck"])) == ("random-5", "survived", 2)
     again = ready.j2k("scenario", ".j2k/scenarios/random-5.yaml", "--json").json["scenarios"][0]
-    faults = [[(struck["fault"], struck["stage"]) for struck in one["struck"]] for one in (result, again)]
+    # Stages go on beside one another: which fault strikes first is up to the machine.
+    faults = [sorted((struck["fault"], struck["stage"]) for struck in one["struck"]) for one in (result, again)]
     assert faults[0] == faults[1]
 
 

@@ -21,6 +21,8 @@ _SIGNALS = {
 }
 _EFFECT_SECONDS = 5.0
 _GONE, _STOPPED = "gone", "stopped"
+# Where a process's state has the time of its beginning, in the kernel's ticks.
+_BORN = 19
 
 
 class Process(Protocol):
@@ -43,7 +45,8 @@ class OwnProcess:
     @classmethod
     def of(cls, number: int) -> OwnProcess:
         """Take note of a process."""
-        return cls(number, _born(number))
+        fields = _stat(number)
+        return cls(number, fields[_BORN] if fields else "")
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -53,10 +56,10 @@ class OwnProcess:
 
     def state(self) -> str:
         """Say what it does."""
-        if _born(self.number) != self.born:
+        fields = _stat(self.number)
+        if not fields or fields[_BORN] != self.born:
             return _GONE
-        letter = _stat(self.number)[0]
-        return {"T": _STOPPED, "Z": _GONE}.get(letter, "running")
+        return {"T": _STOPPED, "Z": _GONE}.get(fields[0], "running")
 
 
 @dataclass(frozen=True)
@@ -128,13 +131,8 @@ class Signal(Fault):
 
 
 def _stat(number: int) -> list[str]:
+    """Return what the kernel tells of a process after its name, read at once; nothing for one that is gone."""
     try:
         return Path(f"/proc/{number}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
         return []
-
-
-def _born(number: int) -> str:
-    """Return when a process began, in the kernel's ticks; nothing for one that is gone."""
-    fields = _stat(number)
-    return fields[19] if fields else ""

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import again, cluster, handover, images, overhead, planning, sandbox, scenarios, whole_run
+from bench import again, cluster, handover, images, overhead, planning, promotion, sandbox, scenarios, whole_run
 from bench.machine import describe
 from bench.measure import Result, Setting, WrongResult
 from bench.page import page
@@ -32,6 +32,7 @@ BENCHMARKS: dict[str, Callable[[Setting], Result]] = {
     "images": images.measure,
     "cluster": cluster.measure,
     "scenarios": scenarios.measure,
+    "promotion": promotion.measure,
 }
 
 

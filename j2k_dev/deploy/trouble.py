@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
@@ -14,9 +15,13 @@ Phase = Literal["pending", "pulling", "starting", "ready", "stopping", "troubled
 
 _PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
 _CONFIGURATION = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
-# How long trouble may last before a person hears of it. A registry that starts, a node whose other pods are just
-# leaving: seconds. A container that ends may well be mended by its next start, which Kubernetes delays more and more.
-_SECONDS, _LEAVING_SECONDS, _SLOW_SECONDS, _SCHEDULING_SECONDS = 6.0, 12.0, 30.0, 60.0
+# What no further try mends. A login that is refused is none of it: the first pod on a node may have been too early to
+# get its pull secret from the kubelet, which then asks the registry without one.
+_FINAL = re.compile(r"not found|manifest unknown|InvalidImageName", re.IGNORECASE)
+# How long trouble may last before a person hears of it. What only a person mends, a node whose other pods are just
+# leaving: seconds. A container that ends may well be mended by its next start, an image by the next pull: Kubernetes
+# waits 10 s for the second try and 20 s for the third.
+_SECONDS, _LEAVING_SECONDS, _SLOW_SECONDS, _AGAIN_SECONDS, _SCHEDULING_SECONDS = 6.0, 12.0, 30.0, 40.0, 60.0
 
 
 @dataclass(frozen=True)
@@ -89,9 +94,10 @@ def _trouble(pod: Object, status: Object, container: Object, given: Object) -> _
     reason, message = waiting.get("reason", ""), waiting.get("message", "").strip()
     if reason in _PULL:
         told = f"the image {container.get('image', '')} can't be pulled: {message or reason}"
-        return _Trouble(told, "see that the registry runs: j2k sandbox up", _SECONDS)
+        return _Trouble(told, "see that the registry runs: j2k sandbox up", _tries(told))
     if reason in _CONFIGURATION:
-        return _Trouble(f"its container can't be made: {message or reason}", _describe(pod), _SECONDS)
+        told = f"its container can't be made: {message or reason}"
+        return _Trouble(told, _describe(pod), _tries(told))
     if reason == "CrashLoopBackOff":
         how = _how_it_ended(container, given)
         return _Trouble(f"it ends again and again ({how})", _logs(pod), _SLOW_SECONDS)
@@ -101,6 +107,10 @@ def _trouble(pod: Object, status: Object, container: Object, given: Object) -> _
         if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
             return _unschedulable(pod, condition.get("message", ""), given)
     return _Trouble()
+
+
+def _tries(told: str) -> float:
+    return _SECONDS if _FINAL.search(told) else _AGAIN_SECONDS
 
 
 def _unschedulable(pod: Object, message: str, given: Object) -> _Trouble:

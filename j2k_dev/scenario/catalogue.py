@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import j2k_dev
 from j2k_dev.deploy.strict_yaml import read_yaml
 from j2k_dev.model.errors import BadInput
-from j2k_dev.scenario.model import LASTING, Scenario, whose
+from j2k_dev.scenario.model import LASTING, Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -75,7 +75,10 @@ def in_order(chosen: Iterable[Named]) -> list[Named]:
 
 def _wears(named: Named) -> bool:
     """Say whether a container will have been started anew; scenarios that replace pods at their end leave none."""
-    ended = any(whose(strike) == "worker" for strike in named.scenario.method)
+    ended = any(
+        strike.fault == "kill-container" or (strike.fault, strike.process) == ("terminate", "worker")
+        for strike in named.scenario.method
+    )
     return ended and not named.scenario.rollback
 
 

@@ -26,7 +26,7 @@ _ABOUT_WORKERS = {"worker-lost", "stuck"}
 CLOSING = {"forwarded", "retried", "abandoned"}
 # While these last, workers can't write down what they have to tell.
 _SILENCING = {"fill-exchange", "readonly-exchange"}
-_KILLING = {"kill", "power-cut"}
+_KILLING = {"kill", "kill-container", "power-cut"}
 # A worker of the local engine is named after its stage, its zygote and itself; pods are not called so.
 _LOCAL_WORKER = re.compile(r".+-(\d+)-[0-9a-f]{6}")
 # A fault is known to be made, or undone, only so exactly.

@@ -12,8 +12,8 @@ from j2k_dev.model.scenario import Outcome  # noqa: TC001 - read while the progr
 SCHEMA = "j2k.dev/scenario/v1"
 Engine = Literal["local", "kind"]
 Fault = Literal[
-    "kill", "terminate", "stop", "interrupt", "delete-pod", "out-of-memory", "unpullable-image", "kill-broker",
-    "pause-broker", "restart-broker", "cut-network", "slow-network", "reset-network", "fill-exchange",
+    "kill", "terminate", "stop", "interrupt", "kill-container", "delete-pod", "out-of-memory", "unpullable-image",
+    "kill-broker", "pause-broker", "restart-broker", "cut-network", "slow-network", "reset-network", "fill-exchange",
     "readonly-exchange", "slow-exchange", "damage-blob", "truncate-blob", "remove-snapshot", "send-twice", "rebalance",
     "rolling-update", "drain-node", "stop-node", "restart-node", "pause-api-server", "kill-j2k", "power-cut",
 ]  # fmt: skip
@@ -29,13 +29,14 @@ LASTING = (
 
 # Faults after which the worker does not go on from where it is held: what strikes there next waits for the next one.
 ENDING = (
-    *SIGNALS, "delete-pod", "out-of-memory", "rolling-update", "drain-node", "stop-node", "restart-node", "power-cut",
+    *SIGNALS, "kill-container", "delete-pod", "out-of-memory", "rolling-update", "drain-node", "stop-node",
+    "restart-node", "power-cut",
 )  # fmt: skip
 
 
 def whose(strike: Strike) -> str:
     """Say which process a strike ends, stops or interrupts; nothing where it is meant for something else."""
-    if strike.fault == "power-cut":
+    if strike.fault in {"power-cut", "kill-container"}:
         return "worker"
     return strike.process if strike.fault in SIGNALS else ""
 

@@ -24,6 +24,11 @@ class Health:
     ready: bool = False
     counts: dict[str, int] = field(default_factory=lambda: {"taken": 0, "forwarded": 0, "lost": 0})
 
+    def begin(self) -> None:
+        """Note that a worker begins, which is not ready yet."""
+        self.ready = False
+        self.beat()
+
     def beat(self) -> None:
         """Note that the worker's loop is alive."""
         self.heard = time.monotonic()

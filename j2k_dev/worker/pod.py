@@ -1,31 +1,32 @@
-"""A worker in a container: its first process talks to the broker and answers the probes, and a fork of it works.
+"""A worker in a container: its first process talks to the broker and answers the probes; the worker works.
 
-The worker forks the cells' processes, and so has one thread; everything that needs more is in the first process. If
-either ends, the container does, and what was not forwarded is delivered again.
+The worker forks the cells' processes, and so has one thread; everything that needs more is in the first process. A
+worker that is killed is replaced by its keeper; if the first process ends, the container does. Either way, what was
+not forwarded is delivered again.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import os
 import secrets
 import signal
 import threading
-import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from j2k_dev.model.codec import from_plain
 from j2k_dev.model.pipeline import Pipeline
-from j2k_dev.worker import processes
-from j2k_dev.worker.channel import Channel
+from j2k_dev.worker import memory, processes
 from j2k_dev.worker.child import StageProgram
 from j2k_dev.worker.environment import forget
 from j2k_dev.worker.files.tree import CONTROL
 from j2k_dev.worker.health import Health, serve
 from j2k_dev.worker.kafka.settings import KEYS, settings_from_environment
+from j2k_dev.worker.keeper import Keeper
 from j2k_dev.worker.parent import Worker, WorkerSpec
 from j2k_dev.worker.remote_bus import RemoteBus, answer
 from j2k_dev.worker.spec import StageSpec
@@ -35,7 +36,9 @@ from j2k_dev.worker.zygote import PRELOAD
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from j2k_dev.worker.channel import Channel
     from j2k_dev.worker.kafka.settings import KafkaSettings
+    from j2k_dev.worker.keeper import Kept
 
 HEALTH_PORT = 8080
 STAGE = "J2K_STAGE"
@@ -113,17 +116,9 @@ def main(arguments: Sequence[str]) -> int:
     spec = read_spec(Path(arguments[0]), os.environ)
     settings = settings_from_environment(os.environ)
     forget(os.environ, _is_ours)
-    control, controlled = Channel.pair()
-    answering, asking = Channel.pair()
-    first = os.getpid()
-    worker = os.fork()
-    if worker == 0:
-        _be_the_worker(spec, first, controlled, asking, (control.descriptor, answering.descriptor))
-    controlled.close()
-    asking.close()
-    signal.signal(signal.SIGTERM, lambda _number, _frame: os.kill(worker, signal.SIGTERM))
-    _serve_the_worker(spec, settings, worker, control, answering)
-    return _status_for_the_shell(os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]))
+    keeper = Keeper(functools.partial(_prepare, spec), functools.partial(_work, spec))
+    signal.signal(signal.SIGTERM, lambda _number, _frame: keeper.stop())
+    return _status_for_the_shell(_serve(spec, settings, keeper))
 
 
 def _status_for_the_shell(code: int) -> int:
@@ -131,22 +126,15 @@ def _status_for_the_shell(code: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _be_the_worker(spec: PodSpec, first: int, control: Channel, bus: Channel, close: Sequence[int]) -> NoReturn:
-    status = 1
-    try:
-        processes.close_all(close)
-        processes.die_with(first)
-        processes.adopt_orphans()
-        _make_room(Path(spec.stage.work))
-        warm_up((_PROGRAM,), PRELOAD)
-        nobody = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)  # events are told on the exchange
-        remote = RemoteBus(bus, lambda: control.send({"beat": True}))
-        worker = Worker(_worker_spec(spec), spec.worker, control, nobody, remote, (bus.descriptor,))
-        status = worker.serve()
-    except BaseException:  # noqa: BLE001 - this frame never returns, so nobody else would print it
-        processes.log(traceback.format_exc())
-    finally:
-        os._exit(status)
+def _prepare(spec: PodSpec) -> None:
+    _make_room(Path(spec.stage.work))
+    warm_up((_PROGRAM,), PRELOAD)
+
+
+def _work(spec: PodSpec, control: Channel, bus: Channel) -> int:
+    nobody = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)  # events are told on the exchange
+    remote = RemoteBus(bus, lambda: control.send({"beat": True}))
+    return Worker(_worker_spec(spec), spec.worker, control, nobody, remote, (bus.descriptor,)).serve()
 
 
 def _is_ours(name: str) -> bool:
@@ -175,22 +163,37 @@ def _worker_spec(spec: PodSpec) -> WorkerSpec:
     )
 
 
-def _serve_the_worker(
-    spec: PodSpec, settings: KafkaSettings, worker: int, control: Channel, questions: Channel
-) -> None:
-    """Answer probes and questions until the worker has ended."""
-    from j2k_dev.worker.kafka.bus import KafkaBus  # noqa: PLC0415 - after the fork: it may start threads
-
+def _serve(spec: PodSpec, settings: KafkaSettings, keeper: Keeper) -> int:
+    """Answer probes, and workers' questions until one has ended for good; return how: below zero the signal."""
     health = Health(spec.name)
     serve(health, HEALTH_PORT)
-    threading.Thread(target=_listen, args=(control, health), daemon=True).start()
-    threading.Thread(target=_kill_when_silent, args=(worker, health), daemon=True).start()
+    threading.Thread(target=_kill_when_silent, args=(keeper, health), daemon=True).start()
+    while True:
+        killed_for_memory = memory.kills()
+        health.begin()
+        if (worker := keeper.start()) is None:
+            return 1
+        _serve_one(settings, worker, health)
+        code = keeper.ended()
+        # One that was never ready would not be the next time; and that memory was short is Kubernetes' to hear.
+        hopeless = not health.ready or memory.kills() > killed_for_memory
+        if code >= 0 or hopeless or keeper.asked_to_stop:
+            return code
+        processes.log(f"the worker was killed by signal {-code}: another one takes its place\n")
+
+
+def _serve_one(settings: KafkaSettings, worker: Kept, health: Health) -> None:
+    """Answer a worker's questions until it has ended; its message is then delivered again at once."""
+    from j2k_dev.worker.kafka.bus import KafkaBus  # noqa: PLC0415 - after the fork: it may start threads
+
+    threading.Thread(target=_listen, args=(worker.control, health), daemon=True).start()
     bus = KafkaBus(settings)
-    while (question := questions.wait_for_line()) is not None:
+    while (question := worker.questions.wait_for_line()) is not None:
         answered = answer(bus, question)
         _count(health, question, answered)
-        questions.send(answered)
+        worker.questions.send(answered)
     bus.close()
+    worker.questions.close()
 
 
 def _listen(control: Channel, health: Health) -> None:
@@ -200,14 +203,17 @@ def _listen(control: Channel, health: Health) -> None:
         for line in control.receive():
             health.beat()
             health.ready = health.ready or "ready" in line
+    control.close()
 
 
-def _kill_when_silent(worker: int, health: Health) -> None:
-    """Kill a worker that hangs: the container ends with it, is started again, and its message delivered again."""
-    while health.silent_seconds < SILENCE_SECONDS:
+def _kill_when_silent(keeper: Keeper, health: Health) -> None:
+    """Kill a worker that hangs, again and again: another one takes its place, and gets its message."""
+    while True:
         threading.Event().wait(max(SILENCE_SECONDS - health.silent_seconds, 0.1))
-    processes.log(f"the worker was silent for {SILENCE_SECONDS:g} s and is killed\n")
-    os.kill(worker, signal.SIGKILL)
+        if health.silent_seconds >= SILENCE_SECONDS:
+            processes.log(f"the worker was silent for {SILENCE_SECONDS:g} s and is killed\n")
+            health.beat()
+            keeper.kill()
 
 
 def _count(health: Health, question: dict[str, Any], answered: dict[str, Any]) -> None:

@@ -75,7 +75,7 @@ def is_survived(trial: Trial, result: dict[str, Any]) -> None:
     assert not (trial.workspace / "scenarios" / "struck.json").exists()
 
 
-@pytest.mark.parametrize("name", ["kill-stage-2", "delete-pod-stage-2", "restart-broker"])
+@pytest.mark.parametrize("name", ["kill-stage-2", "kill-worker-stage-2", "delete-pod-stage-2", "restart-broker"])
 def test_a_fault_is_survived(small: Trial, name: str) -> None:
     is_survived(small, result_of(small, name, "small.ipynb"))
 

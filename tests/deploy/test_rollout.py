@@ -111,7 +111,7 @@ def test_pods_that_a_quota_refuses_are_told_with_the_quotas_words() -> None:
 
 
 def test_an_image_that_can_t_be_pulled_is_told_though_old_pods_are_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("j2k_dev.deploy.trouble._SECONDS", 0.0)
+    monkeypatch.setattr("j2k_dev.deploy.trouble._AGAIN_SECONDS", 0.0)
     seen = [deployment(ready=1, updated=1, total=2), pod("old", OLDER), pod("new", waiting="ErrImagePull")]
     with pytest.raises(MachineryFailed, match=r"the pod new can't work: the image .* can't be pulled") as caught:
         wait(Scripted(seen))
@@ -119,7 +119,7 @@ def test_an_image_that_can_t_be_pulled_is_told_though_old_pods_are_ready(monkeyp
 
 
 def test_trouble_that_mends_itself_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("j2k_dev.deploy.trouble._SECONDS", 60.0)
+    monkeypatch.setattr("j2k_dev.deploy.trouble._AGAIN_SECONDS", 60.0)
     troubled = [deployment(ready=0), pod("new", waiting="ErrImagePull")]
     assert wait(Scripted(troubled, [deployment(), pod("new")]))[-1].done
 

@@ -47,7 +47,15 @@ def test_a_volume_that_is_not_bound_yet_is_waited_for_longer_than_what_only_a_pe
     conditions = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "unbound claims"}]
     seen = view(pod({}, conditions=conditions))
     assert seen.why == "no node takes it: unbound claims"
-    assert seen.patience > view(pod(waiting("ErrImagePull"))).patience
+    assert seen.patience > view(pod(waiting("ErrImagePull", "not found"))).patience
+
+
+@pytest.mark.parametrize("reason", ["ErrImagePull", "CreateContainerConfigError"])
+@pytest.mark.parametrize("told", ["failed to sync secret cache: timed out waiting", "401 Unauthorized", "i/o timeout"])
+def test_what_the_next_try_may_mend_has_that_try(reason: str, told: str) -> None:
+    """The kubelet pulls again after 10 and 20 seconds."""
+    assert view(pod(waiting(reason, told))).patience > 30
+    assert view(pod(waiting(reason, 'secret "sasl" not found'))).patience < 10
 
 
 def test_a_crash_loop_says_how_the_container_ended() -> None:

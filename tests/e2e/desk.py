@@ -24,8 +24,11 @@ _TEMPORARY = (".tmp-", ".new-", ".building-")
 Cell = str | tuple[str, ...]
 """The source of a code cell, with its tags if it has any; one that begins with '%MD' is Markdown."""
 
+# As much of what a command said as pytest shows of any value.
+_SHOWN = 180
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Told:
     """What one command said."""
 
@@ -45,6 +48,11 @@ class Told:
     def all(self) -> str:
         """Everything, as one line of words: the console breaks lines where they are full."""
         return " ".join((self.stdout + self.stderr).split())
+
+    def __repr__(self) -> str:
+        """Say how it ended, the reason last: of what is long, pytest shows the beginning and the end."""
+        words = self.stdout.split() if self.code else self.stderr.split()
+        return f"Told({self.code}, {self.seconds:.1f} s, {' '.join(words)[-_SHOWN:]})"
 
 
 @dataclass(frozen=True)

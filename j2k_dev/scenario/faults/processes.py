@@ -18,9 +18,12 @@ _SIGNALS = {
     "terminate": signal.SIGTERM,
     "stop": signal.SIGSTOP,
     "interrupt": signal.SIGINT,
+    "kill-container": signal.SIGKILL,
 }
 _EFFECT_SECONDS = 5.0
 _GONE, _STOPPED = "gone", "stopped"
+# A container's first process, by its number inside: with it the container ends.
+_FIRST = 1
 # Where a process's state has the time of its beginning, in the kernel's ticks.
 _BORN = 19
 
@@ -86,20 +89,20 @@ class PodProcess:
 
 @dataclass
 class Signal(Fault):
-    """Sends a signal to the cells' process or to the worker."""
+    """Sends a signal to the cells' process, to the worker or to the first process of its container."""
 
     process: Process | None = None
     container: Container | None = None
 
     def strike(self) -> None:
         """Send it, and see what becomes of the process."""
-        number = self.moment.cells_process if self.asked.process == "cells" else self.moment.worker_process
+        number = self._number()
         self.process = self._process(number)
         self.before = {"process": str(number), "state": self.process.state(), **self._container_facts()}
         self.begins()
         self.process.signal(_SIGNALS[self.asked.fault])
         wanted = _STOPPED if self.asked.fault == "stop" else _GONE
-        if self.asked.fault in {"kill", "stop"}:
+        if self.asked.fault in {"kill", "kill-container", "stop"}:
             within(_EFFECT_SECONDS, lambda: self.process is not None and self.process.state() == wanted)
         self.after = {"process": str(number), "state": self.process.state()}
 
@@ -114,11 +117,16 @@ class Signal(Fault):
         after = {**self.after, **container}
         name, process = _SIGNALS[self.asked.fault].name, f"process {self.before['process']}"
         there = self.before["state"] == "running"
-        if self.asked.fault in {"kill", "stop"}:
+        if self.asked.fault in {"kill", "kill-container", "stop"}:
             bit = there and self.after["state"] in {_GONE, _STOPPED}
             return Proof(bit, f"{process} was {self.before['state']}, and {self.after['state']} after {name}",
                          self.before, after)  # fmt: skip
         return Proof(there, f"{process} was {self.before['state']} when it got {name}", self.before, after)
+
+    def _number(self) -> int:
+        if self.asked.fault == "kill-container":
+            return _FIRST
+        return self.moment.cells_process if self.asked.process == "cells" else self.moment.worker_process
 
     def _process(self, number: int) -> Process:
         if self.ground.cluster is None:

@@ -25,6 +25,7 @@ MAKERS: dict[str, Callable[[Ground, Moment, Strike], Fault]] = {
     "terminate": Signal,
     "stop": Signal,
     "interrupt": Signal,
+    "kill-container": Signal,
     "delete-pod": DeletePod,
     "out-of-memory": OutOfMemory,
     "unpullable-image": UnpullableImage,

@@ -11,8 +11,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from j2k_dev.actions.engines import ENGINES, choose_engine
+from j2k_dev.actions.images.package import packaged
 from j2k_dev.actions.leftovers import remove_damaged, sweep
-from j2k_dev.actions.package import packaged
 from j2k_dev.deploy.target import read_target
 from j2k_dev.engine.interpreter import Launcher, choose, launcher, probe
 from j2k_dev.engine.locks import lock

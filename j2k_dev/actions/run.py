@@ -84,7 +84,7 @@ def _import_early() -> None:
 def _on_engine(context: Context, pipeline: Pipeline, specs: dict[str, StageSpec]) -> tuple[StageResult, ...]:
     progress = _Progress(context, pipeline)
     if context.engine == "kind":
-        from j2k_dev.actions.on_cluster import run_on_cluster  # noqa: PLC0415 - what it needs takes 0.5 s to import
+        from j2k_dev.actions.cluster.on_cluster import run_on_cluster  # noqa: PLC0415 - what it needs takes 0.5 s to import
 
         return run_on_cluster(context, progress)
     paths = context.workspace.run(context.run)

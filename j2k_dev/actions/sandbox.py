@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from j2k_dev.actions.scenario_mend import mend_unless_at_work
+from j2k_dev.actions.scenarios.mend import mend_unless_at_work
 from j2k_dev.deploy.pods import dns_label
 from j2k_dev.engine.workspace import open_workspace, workspace_at
 from j2k_dev.model.errors import BadInput

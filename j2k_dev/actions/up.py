@@ -66,7 +66,7 @@ def fitting_engine(context: Context) -> Context:
     """Stay on this machine where pods could not run the notebook, unless they were asked for."""
     if context.engine == "local" or context.options.engine != "auto" or context.pipeline is None:
         return context
-    from j2k_dev.actions.cluster_limits import refuse_what_pods_lack  # noqa: PLC0415 - takes its time to import
+    from j2k_dev.actions.cluster.limits import refuse_what_pods_lack  # noqa: PLC0415 - takes its time to import
 
     try:
         refuse_what_pods_lack(context)

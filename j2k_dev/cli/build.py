@@ -11,7 +11,7 @@ from j2k_dev.cli.make import up_options
 if TYPE_CHECKING:
     import typer
 
-    from j2k_dev.actions.build import Built, BuiltImage
+    from j2k_dev.actions.images.build import Built, BuiltImage
     from j2k_dev.cli.session import Session
 
 _BUILD = "notebook package base review export registry split parameters python timeout data fresh"
@@ -30,8 +30,8 @@ def register(app: typer.Typer) -> None:
 
 def build(session: Session, values: dict[str, Any]) -> int:
     """Make an image of what the notebook ran in, and a thin one on it for each stage."""
-    from j2k_dev.actions.build import BuildOptions  # noqa: PLC0415 - help and completion do not need it
-    from j2k_dev.actions.build import build as action  # noqa: PLC0415 - see above
+    from j2k_dev.actions.images.build import BuildOptions  # noqa: PLC0415 - help and completion do not need it
+    from j2k_dev.actions.images.build import build as action  # noqa: PLC0415 - see above
     from j2k_dev.packaging.registry import Registry  # noqa: PLC0415 - see above
 
     export = values["notebook"].with_suffix(f".{values['export']}") if values["export"] else None

@@ -12,8 +12,8 @@ from j2k_dev.engine.workspace import CLUSTERS
 if TYPE_CHECKING:
     import typer
 
-    from j2k_dev.actions.cluster import Deployment
-    from j2k_dev.actions.cluster_record import Placed
+    from j2k_dev.actions.cluster.deployed import Deployment
+    from j2k_dev.actions.cluster.record import Placed
     from j2k_dev.cli.session import Session
     from j2k_dev.engine.workspace import RunPaths, Workspace
 
@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 def render(session: Session, values: dict[str, Any]) -> int:
     """Write the manifests of the pipeline for the sandbox, or a cluster of yours, and apply nothing."""
-    from j2k_dev.actions.cluster import render as action  # noqa: PLC0415 - help and completion do not need it
+    from j2k_dev.actions.cluster.deployed import render as action  # noqa: PLC0415 - help and completion do not need it
 
     options = up_options(session, {**values, "engine": "kind"})
     overlay, *files = action(options, session.ui)
@@ -62,7 +62,7 @@ def write_target(session: Session, context: str, then: str) -> int:
 
 def service_ip(session: Session, values: dict[str, Any]) -> int:
     """Show the address of a stage's service within its cluster."""
-    from j2k_dev.actions.cluster import address_of  # noqa: PLC0415 - see render
+    from j2k_dev.actions.cluster.deployed import address_of  # noqa: PLC0415 - see render
 
     address = address_of(session.workspace(), values["beside"], values["service"], values["on_context"] or "")
     if session.as_json:
@@ -74,7 +74,7 @@ def service_ip(session: Session, values: dict[str, Any]) -> int:
 
 def call(session: Session, values: dict[str, Any]) -> int:
     """Ask a stage's service for a path, through the cluster's API server, and show what it answers."""
-    from j2k_dev.actions.cluster import answer_of  # noqa: PLC0415 - see render
+    from j2k_dev.actions.cluster.deployed import answer_of  # noqa: PLC0415 - see render
 
     where = values["on_context"] or ""
     answer = answer_of(session.workspace(), values["beside"], values["service"], values["path"], where)
@@ -92,7 +92,7 @@ def deployments(workspace: Workspace, context: str = "") -> tuple[Deployment, ..
     """Look at what of a workspace is on a cluster; nothing is imported where nothing was brought there."""
     if not (workspace.root / CLUSTERS).exists():
         return ()
-    from j2k_dev.actions.cluster import deployments as action  # noqa: PLC0415 - see render
+    from j2k_dev.actions.cluster.deployed import deployments as action  # noqa: PLC0415 - see render
 
     return action(workspace, context)
 
@@ -130,7 +130,7 @@ def placed_run(workspace: Workspace, paths: RunPaths) -> Placed | None:
     """Find the pipeline on a cluster that a run is of, if it is one of the latest there."""
     if not (workspace.root / CLUSTERS).exists():
         return None
-    from j2k_dev.actions.cluster_record import placed_in  # noqa: PLC0415 - see render
+    from j2k_dev.actions.cluster.record import placed_in  # noqa: PLC0415 - see render
 
     return next((placed for placed in placed_in(workspace) if paths.root.name in placed.runs), None)
 
@@ -141,6 +141,6 @@ def remove_deployments(
     """Remove what of a workspace is on a cluster, and return the namespaces."""
     if not (workspace.root / CLUSTERS).exists():
         return ()
-    from j2k_dev.actions.cluster import remove_deployments as action  # noqa: PLC0415 - see render
+    from j2k_dev.actions.cluster.deployed import remove_deployments as action  # noqa: PLC0415 - see render
 
     return action(workspace, session.ui, context, purge=purge)

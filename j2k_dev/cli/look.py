@@ -78,7 +78,7 @@ def logs(session: Session, values: dict[str, Any]) -> int:
     goes_on = run_holder(workspace, paths.root.name) is not None
     placed = placed_run(workspace, paths) if values["follow"] and goes_on else None
     if placed is not None:  # the files are written when the run ends
-        from j2k_dev.actions.cluster_logs import follow_logs  # noqa: PLC0415 - only where there is a cluster
+        from j2k_dev.actions.cluster.logs import follow_logs  # noqa: PLC0415 - only where there is a cluster
 
         over = lambda: run_holder(workspace, paths.root.name) is None  # noqa: E731 - asked again and again
         follow_logs(paths, placed, values["stage"], session.write, over)

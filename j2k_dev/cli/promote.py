@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     import typer
 
-    from j2k_dev.actions.promote import Promoted
-    from j2k_dev.actions.promotion import PromoteOptions
+    from j2k_dev.actions.promotion.context import PromoteOptions
+    from j2k_dev.actions.promotion.promote import Promoted
     from j2k_dev.cli.session import Session
     from j2k_dev.promote.model import PromotionPlan, Release
 
@@ -53,15 +53,15 @@ def promote(session: Session, values: dict[str, Any]) -> int:
     options = _asked(session, values)
     if values["history"]:
         return _history(session, options)
-    from j2k_dev.actions.promote import promote as action  # noqa: PLC0415 - help needs none of it
-    from j2k_dev.actions.promote_rollback import rollback  # noqa: PLC0415 - see above
+    from j2k_dev.actions.promotion.promote import promote as action  # noqa: PLC0415 - help needs none of it
+    from j2k_dev.actions.promotion.rollback import rollback  # noqa: PLC0415 - see above
 
     done = (rollback if values["rollback"] else action)(options, session.ui, _Console(session))
     return _show(session, done)
 
 
 def _asked(session: Session, values: dict[str, Any]) -> PromoteOptions:
-    from j2k_dev.actions.promotion import PromoteOptions  # noqa: PLC0415 - see promote
+    from j2k_dev.actions.promotion.context import PromoteOptions  # noqa: PLC0415 - see promote
 
     return PromoteOptions(
         notebook=_notebook(session, values),
@@ -114,7 +114,7 @@ class _Console:
 
 
 def _history(session: Session, options: PromoteOptions) -> int:
-    from j2k_dev.actions.promote_rollback import history  # noqa: PLC0415 - see promote
+    from j2k_dev.actions.promotion.rollback import history  # noqa: PLC0415 - see promote
     from j2k_dev.report.promotion import print_history  # noqa: PLC0415 - see promote
 
     releases = history(options, session.ui)

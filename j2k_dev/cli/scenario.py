@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
 def scenario(session: Session, values: dict[str, Any]) -> int:
     """Break the pipeline on purpose, and say whether it still gives the notebook's results, and how fast."""
-    from j2k_dev.actions.scenario import ScenarioOptions, scenarios  # noqa: PLC0415 - help needs none of it
+    from j2k_dev.actions.scenarios.scenario import ScenarioOptions, scenarios  # noqa: PLC0415 - help needs none of it
     from j2k_dev.report.scenario_board import board  # noqa: PLC0415 - see above
 
     if values["new"]:
@@ -102,7 +102,7 @@ def _write_new(session: Session, name: str, folder: Path) -> int:
 
 
 def _list(session: Session, notebook: Path, engine: str) -> int:
-    from j2k_dev.actions.scenario_list import doubts, listed  # noqa: PLC0415 - see scenario
+    from j2k_dev.actions.scenarios.listing import doubts, listed  # noqa: PLC0415 - see scenario
     from j2k_dev.report.scenario_table import print_scenarios  # noqa: PLC0415 - see scenario
 
     found, untrue = listed(notebook, session.override, engine), doubts(notebook, session.override)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from j2k_dev.actions.build_source import IMAGES, Traced
 from j2k_dev.actions.context import Context, UpOptions, cell_sources, opened
+from j2k_dev.actions.images.source import IMAGES, Traced
 from j2k_dev.actions.record import ensure_recording, make_recording
 from j2k_dev.cli.progress import make_ui
 from j2k_dev.notebook.compare import compare_notebook, unstable_cells

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from j2k_dev.actions.sites import kubectl_here
+from j2k_dev.actions.cluster.sites import kubectl_here
 from j2k_dev.cli.progress import QuietUi
 from j2k_dev.deploy.data import manifests_folder
 from j2k_dev.deploy.target import read_target

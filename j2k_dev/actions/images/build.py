@@ -6,6 +6,7 @@ import dataclasses
 import os
 import shlex
 import subprocess
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -72,7 +73,8 @@ class BuiltImage:
 class Built:
     """What ``j2k build`` made; ``scratch`` is the folder that has to be writable in its containers.
 
-    ``differences``: where the locked packages give other results than the recording.
+    ``differences``: where the locked packages give other results than the recording. ``seconds`` it took to decide what
+    there was to make and make it (``making``), and to have it where it is used (``putting``).
     """
 
     environment: BuiltImage
@@ -82,6 +84,7 @@ class Built:
     left_out: dict[str, str] = field(default_factory=dict)
     differences: tuple[CellDifference, ...] = ()
     scratch: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
 
 
 def build(options: UpOptions, wanted: BuildOptions, ui: Ui) -> Built:
@@ -108,6 +111,7 @@ class Build:
         ui, store, pipeline = context.ui, Store(context.workspace.root / IMAGES), context.pipeline
         assert pipeline is not None
         assert context.recording is not None
+        started = time.perf_counter()
         source = (locked_source if context.package == "pip" else Traced)(context, context.recording)
         if isinstance(source, Traced):
             source.check()
@@ -115,6 +119,7 @@ class Build:
         with ui.step("building the images"):
             environment = make_environment(store, source.request(review))
             stages = _stages(context, store, environment, pipeline)
+        made = time.perf_counter()
         store.keep_only([environment.key, *(stage.key for stage in stages)])
         _tell_left_out(ui, environment)
         if isinstance(source, Traced) and self.wanted.export is not None:
@@ -122,11 +127,12 @@ class Build:
         images = [("environment", environment.key, environment.image)]
         images += [(stage.stage, stage.key, stage.image) for stage in stages]
         built = _put(context, self.wanted.registry, store, images)
+        seconds = {"making": made - started, "putting": time.perf_counter() - made}
         differences = source.tried(environment) if isinstance(source, Locked) else ()
         _tell_differences(ui, differences)
         scratch = environment.image.settings.folder
         left_out = dict(environment.left_out)
-        return Built(built[0], built[1:], pipeline, context.recording.key, left_out, differences, scratch)
+        return Built(built[0], built[1:], pipeline, context.recording.key, left_out, differences, scratch, seconds)
 
 
 # --- the steps --------------------------------------------------------------------------------------------------------

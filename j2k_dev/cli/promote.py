@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from j2k_dev.cli.cluster import write_target
 from j2k_dev.cli.command import add
-from j2k_dev.engine.workspace import read_json, workspace_at
+from j2k_dev.cli.latest import notebook_of
 from j2k_dev.model.codec import to_plain
 from j2k_dev.model.errors import BadInput
 
@@ -64,7 +64,7 @@ def _asked(session: Session, values: dict[str, Any]) -> PromoteOptions:
     from j2k_dev.actions.promotion.context import PromoteOptions  # noqa: PLC0415 - see promote
 
     return PromoteOptions(
-        notebook=_notebook(session, values),
+        notebook=notebook_of(session, values),
         context=values["to_context"],
         target=values["target"],
         workspace=session.override,
@@ -76,19 +76,6 @@ def _asked(session: Session, values: dict[str, Any]) -> PromoteOptions:
         output=values["output"],
         take_over=values["take_over"],
     )
-
-
-def _notebook(session: Session, values: dict[str, Any]) -> Path:
-    """Find the notebook: the one that is named, else that of the latest run here."""
-    if values["beside"]:
-        found: Path = values["beside"]
-        return found
-    workspace = workspace_at(None, session.override)
-    for run in workspace.run_names():
-        told = read_json(workspace.run(run).summary)
-        if isinstance(told, dict) and told.get("notebook"):
-            return workspace.root.parent / str(told["notebook"])
-    raise BadInput("no notebook was run here", "j2k up NOTEBOOK, or --notebook NOTEBOOK")
 
 
 class _Console:

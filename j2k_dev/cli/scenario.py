@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from j2k_dev.cli.command import add
-from j2k_dev.engine.workspace import notebook_folder, read_json, workspace_at, write_text
+from j2k_dev.cli.latest import known_notebook, notebook_of
+from j2k_dev.engine.workspace import notebook_folder, workspace_at, write_text
 from j2k_dev.model.codec import to_plain
 from j2k_dev.model.errors import BadInput, MachineryFailed
 
@@ -48,31 +49,16 @@ def scenario(session: Session, values: dict[str, Any]) -> int:
     if values["new"]:
         return _write_new(session, values["new"], notebook_folder(values["beside"] or Path()))
     if values["listed"]:
-        return _list(session, _latest(session, values) or Path("none.ipynb"), str(values["engine"] or ""))
+        return _list(session, known_notebook(session, values) or Path("none.ipynb"), str(values["engine"] or ""))
     if [bool(values["names"]), values["every_scenario"], bool(values["chance"])].count(True) != 1:
         raise BadInput("name scenarios, or say --all or --random", "j2k scenario --list shows them")
-    notebook = _latest(session, values)
-    if notebook is None:
-        raise BadInput("no notebook was run here", "j2k up NOTEBOOK, or --notebook NOTEBOOK")
+    notebook = notebook_of(session, values)
     options = ScenarioOptions(
         notebook, tuple(values["names"] or ()), values["every_scenario"], session.override, _arguments(values),
         values["chance"] or 0, values["seed"] if values["seed"] is not None else int.from_bytes(os.urandom(3)),
     )  # fmt: skip
     results, unfit = scenarios(options, session.ui, partial(board, session.stderr, quiet=session.quiet))
     return _show(session, results, unfit, values["junit"], workspace_at(notebook, session.override).root / _PAGE)
-
-
-def _latest(session: Session, values: dict[str, Any]) -> Path | None:
-    """Find the notebook: the one that is named, else that of the latest run here, if there was any."""
-    if values["beside"]:
-        found: Path = values["beside"]
-        return found
-    workspace = workspace_at(None, session.override)
-    for run in workspace.run_names():
-        told = read_json(workspace.run(run).summary)
-        if told and (place := workspace.root.parent / str(told.get("notebook", ""))).is_file():
-            return place
-    return None
 
 
 def _arguments(values: dict[str, Any]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""An interpreter made up of small folders, with what people have around it: secrets, data, packages of their own."""
+"""An interpreter made up of small folders, with what people have around it; an image, and a registry."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from j2k_dev.packaging.files import Places
+from j2k_dev.packaging.layer import write_layer
+from j2k_dev.packaging.oci import Image, Settings
 from j2k_dev.packaging.python import Distribution, Python
+from j2k_dev.packaging.tree import text_file
+from tests.packaging.small_registry import SmallRegistry, small_registry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 PLANTED = "planted-4711"
@@ -64,3 +69,17 @@ def machine(tmp_path: Path) -> Machine:
     (root / "env/bin").mkdir(parents=True)
     (root / "env/bin/python").symlink_to(root / "base/bin/python3.11")
     return made
+
+
+@pytest.fixture
+def server() -> Iterator[SmallRegistry]:
+    """Give a registry, empty."""
+    with small_registry() as registry:
+        yield registry
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Image:
+    """Give an image of two layers."""
+    layers = [write_layer([text_file(f"/{name}", b"x" * 70_000)], tmp_path / f"{name}.tar") for name in ("one", "two")]
+    return Image(tuple(layers), Settings(("/one",), {}, {}, 65532))

@@ -10,35 +10,20 @@ import pytest
 from j2k_dev.model.errors import MachineryFailed
 from j2k_dev.packaging import copying
 from j2k_dev.packaging.copying import Remote, Stored, copy, missing
-from j2k_dev.packaging.layer import write_layer
-from j2k_dev.packaging.oci import Image, Settings
 from j2k_dev.packaging.registry import Registry, RegistryRefused
-from j2k_dev.packaging.tree import text_file
 from tests.packaging.small_registry import SmallRegistry, small_registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from j2k_dev.packaging.copying import Blob
-
-
-@pytest.fixture
-def server() -> Iterator[SmallRegistry]:
-    with small_registry() as registry:
-        yield registry
+    from j2k_dev.packaging.oci import Image
 
 
 @pytest.fixture
 def other() -> Iterator[SmallRegistry]:
     with small_registry() as registry:
         yield registry
-
-
-@pytest.fixture
-def image(tmp_path: Path) -> Image:
-    layers = [write_layer([text_file(f"/{name}", b"x" * 70_000)], tmp_path / f"{name}.tar") for name in ("one", "two")]
-    return Image(tuple(layers), Settings(("/one",), {}, {}, 65532))
 
 
 @pytest.fixture(autouse=True)

@@ -8,27 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from j2k_dev.model.errors import MachineryFailed
-from j2k_dev.packaging.layer import write_layer
-from j2k_dev.packaging.oci import Image, Settings
 from j2k_dev.packaging.registry import Registry
-from j2k_dev.packaging.tree import text_file
 from tests.packaging.small_registry import SmallRegistry, small_registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-
-@pytest.fixture
-def server() -> Iterator[SmallRegistry]:
-    with small_registry() as registry:
-        yield registry
-
-
-@pytest.fixture
-def image(tmp_path: Path) -> Image:
-    layers = [write_layer([text_file(f"/{name}", b"x" * 70_000)], tmp_path / f"{name}.tar") for name in ("one", "two")]
-    return Image(tuple(layers), Settings(("/one",), {}, {}, 65532))
+    from j2k_dev.packaging.oci import Image
 
 
 def test_an_image_is_pushed_and_named_by_its_digest(server: SmallRegistry, image: Image) -> None:

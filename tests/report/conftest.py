@@ -18,9 +18,12 @@ from j2k_dev.model.pipeline import Crossing, Edge, Pipeline, Stage
 from j2k_dev.model.recording import CellError, CellRecord, Interpreter, Recording
 from j2k_dev.model.run import Attempt, CellDifference, RunSummary, StageSummary
 from tests.report.chromium import Chromium
+from tests.report.consoles import console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rich.console import Console
 
 START = 1_741_000_000.0
 BREAKOUT = "</script><script>alert(1)</script></style></textarea></title><img src=x onerror=alert(2)>"
@@ -251,3 +254,15 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
         pytest.skip("NO BROWSER, SO THE REPORT WAS NOT LOOKED AT: apt-get install chromium")
     with Chromium(program, tmp_path_factory.mktemp("browser")) as chromium:
         yield chromium
+
+
+@pytest.fixture
+def terminal() -> Console:
+    """Give a terminal of 80 columns."""
+    return console(terminal=True)
+
+
+@pytest.fixture
+def pipe() -> Console:
+    """Give what is no terminal."""
+    return console(terminal=False)

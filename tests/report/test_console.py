@@ -12,16 +12,12 @@ from j2k_dev.model.errors import Refused
 from j2k_dev.model.recording import PROCESS_ENDED, CellError
 from j2k_dev.model.run import CellDifference
 from j2k_dev.report.console import print_cell_error, print_error, print_plan, print_run
+from tests.report.consoles import text_of
 
 
 @pytest.fixture
 def console() -> Console:
     return Console(file=io.StringIO(), width=80)
-
-
-def text_of(console: Console) -> str:
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
 
 
 def flat(console: Console) -> str:

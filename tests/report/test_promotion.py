@@ -6,33 +6,14 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from rich.console import Console
 
 from j2k_dev.promote.model import Change, FieldChange
 from j2k_dev.report.promotion import print_history, print_plan, print_release
 from tests.promote.made_plan import CHANGES, NOW, plan, release
+from tests.report.consoles import text_of
 
 GOLDEN = Path(__file__).with_name("golden")
-
-
-def console(*, terminal: bool) -> Console:
-    return Console(file=io.StringIO(), width=80, height=30, force_terminal=terminal, color_system=None)
-
-
-@pytest.fixture
-def terminal() -> Console:
-    return console(terminal=True)
-
-
-@pytest.fixture
-def pipe() -> Console:
-    return console(terminal=False)
-
-
-def text_of(console: Console) -> str:
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
 
 
 def test_a_plan_is_printed_on_a_terminal_as_people_read_it(terminal: Console) -> None:

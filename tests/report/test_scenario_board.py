@@ -1,22 +1,15 @@
 from __future__ import annotations
 
-import io
-
-from rich.console import Console
+from typing import TYPE_CHECKING
 
 from j2k_dev.report.scenario_board import LiveBoard, board
 from tests.report import scenario_results as made
+from tests.report.consoles import console, text_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 NAMES = [result.scenario for result in made.all_kinds()] + [scenario.scenario for scenario in made.not_run()]
-
-
-def console(*, terminal: bool = True, height: int = 30) -> Console:
-    return Console(file=io.StringIO(), width=80, height=height, force_terminal=terminal, color_system=None)
-
-
-def text_of(console: Console) -> str:
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
 
 
 def rows(live: LiveBoard, target: Console) -> dict[str, str]:
@@ -28,7 +21,7 @@ def rows(live: LiveBoard, target: Console) -> dict[str, str]:
 
 
 def test_the_table_shows_what_is_pending_running_and_done() -> None:
-    target = console()
+    target = console(terminal=True)
     live = LiveBoard(target, NAMES)
     live.ended(made.survived())
     live.ended(made.broken())
@@ -47,7 +40,7 @@ def test_the_table_shows_what_is_pending_running_and_done() -> None:
 
 
 def test_a_small_terminal_shows_the_rows_around_the_one_that_runs() -> None:
-    target = console(height=7)
+    target = console(terminal=True, height=7)
     live = LiveBoard(target, NAMES)
     live.begins("raise-after-delete")
     shown = rows(live, target)
@@ -59,7 +52,7 @@ def test_a_small_terminal_shows_the_rows_around_the_one_that_runs() -> None:
 
 
 def test_nothing_is_wider_than_the_terminal_nor_broken_over_two_lines() -> None:
-    target = console()
+    target = console(terminal=True)
     live = LiveBoard(target, ["n" * 100, *NAMES])
     live.begins("n" * 100)
     live.does("w" * 200)
@@ -70,7 +63,7 @@ def test_nothing_is_wider_than_the_terminal_nor_broken_over_two_lines() -> None:
 
 
 def test_on_a_terminal_nothing_stays_of_the_table() -> None:
-    target = console()
+    target = console(terminal=True)
     with board(target, NAMES) as live:
         assert isinstance(live, LiveBoard)
         live.begins("kill-stage-3")
@@ -93,7 +86,7 @@ def test_elsewhere_there_is_a_line_when_one_begins_and_one_when_it_ends() -> Non
 
 
 def test_quiet_is_quiet() -> None:
-    target = console()
+    target = console(terminal=True)
     with board(target, NAMES, quiet=True) as nothing:
         nothing.begins("kill-stage-3")
         nothing.does("waiting")

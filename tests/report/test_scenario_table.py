@@ -4,12 +4,12 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from rich.console import Console
 
 from j2k_dev.model.scenario import Listed
 from j2k_dev.report.scenario_table import print_result, print_results, print_scenarios, verdict_line
 from tests.report import scenario_results as made
+from tests.report.consoles import console, text_of
 
 PAGE = Path("/a" * 60) / "scenarios.html"
 NOW = 1_800_000_000.0
@@ -26,25 +26,6 @@ CATALOGUE = (
     ),
     Listed("drain-node", "A node is drained in the middle of a run", ("kind",), "3 nodes"),
 )
-
-
-def console(*, terminal: bool) -> Console:
-    return Console(file=io.StringIO(), width=80, height=30, force_terminal=terminal, color_system=None)
-
-
-@pytest.fixture
-def terminal() -> Console:
-    return console(terminal=True)
-
-
-@pytest.fixture
-def pipe() -> Console:
-    return console(terminal=False)
-
-
-def text_of(console: Console) -> str:
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
 
 
 def flat(console: Console) -> str:

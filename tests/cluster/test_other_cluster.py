@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.cluster.handle import Handle
 
-pytestmark = [pytest.mark.cluster, pytest.mark.pipeline, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.pipeline, pytest.mark.together, pytest.mark.timeout(900)]
 
 NAMESPACE = "j2k-other"
 VOLUME = "/var/other"

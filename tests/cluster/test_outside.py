@@ -17,8 +17,9 @@ from tests.cluster.trial import trial_on
 from tests.outside.corpus import Home, Notebook, for_the_cluster, load, sample
 from tests.outside.execution import Way
 from tests.outside.judge import GOOD
-from tests.outside.results import ROOT, Results, commit, look, source_digest
+from tests.outside.results import ROOT, Results, look, source_digest
 from tests.outside.table import ClusterRow, machine, with_cluster_part
+from tests.sampling import commit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -241,6 +241,7 @@ def test_a_tree_for_gitops_is_one_that_kubectl_takes(cloud: Promoting) -> None:
 
 
 @pytest.mark.pipeline
+@pytest.mark.together
 def test_a_plan_is_applied_only_while_the_cluster_is_as_it_was(cloud: Promoting) -> None:
     with cloud.other_target(resources=MORE):
         assert cloud.promote("--plan").code == 0
@@ -256,6 +257,7 @@ def test_a_plan_is_applied_only_while_the_cluster_is_as_it_was(cloud: Promoting)
 
 
 @pytest.mark.pipeline
+@pytest.mark.together
 def test_one_changed_cell_rolls_its_stage_alone(cloud: Promoting) -> None:
     cloud.notebook(fit=FITTED)
     told = ended(cloud.desk, "up", "weather.ipynb", "--json")
@@ -275,6 +277,7 @@ def test_one_changed_cell_rolls_its_stage_alone(cloud: Promoting) -> None:
 
 
 @pytest.mark.pipeline
+@pytest.mark.together
 def test_going_back_by_hand_applies_what_was_before_as_a_new_release(cloud: Promoting) -> None:
     told = cloud.promote("--rollback", "--yes")
     assert told.code == 0, told.all
@@ -288,6 +291,7 @@ def test_going_back_by_hand_applies_what_was_before_as_a_new_release(cloud: Prom
 
 
 @pytest.mark.pipeline
+@pytest.mark.together
 def test_wrong_logins_of_the_broker_are_told_and_no_worker_is_touched(cloud: Promoting) -> None:
     (secret,) = cloud.admin.find(NAMESPACE, "secret/kafka-login")
     wrong = base64.b64encode(b"wrong").decode()
@@ -303,6 +307,7 @@ def test_wrong_logins_of_the_broker_are_told_and_no_worker_is_touched(cloud: Pro
 
 
 @pytest.mark.pipeline
+@pytest.mark.together
 def test_a_smoke_run_with_other_results_brings_the_release_before_back(cloud: Promoting) -> None:
     """What the cells look at is there on the twin only: the certificates that its broker is known by."""
     cloud.notebook(report="# j2k: stage report\nprint(pathlib.Path('/etc/j2k/kafka/ca.pem').exists())")
@@ -321,6 +326,7 @@ def test_a_smoke_run_with_other_results_brings_the_release_before_back(cloud: Pr
 
 
 @pytest.mark.pipeline
+@pytest.mark.together
 def test_a_promotion_that_was_killed_goes_on_with_the_same_command(cloud: Promoting) -> None:
     number = len(cloud.releases()) + 1
     with cloud.other_target(resources={"fit": {"memory": "500Mi", "cpu": "500m"}}):
@@ -336,6 +342,7 @@ def test_a_promotion_that_was_killed_goes_on_with_the_same_command(cloud: Promot
 
 
 @pytest.mark.pipeline
+@pytest.mark.together
 def test_an_api_server_that_goes_away_is_told_and_the_same_command_goes_on(cloud: Promoting, tmp_path: Path) -> None:
     own, number = Path(cloud.target["kubeconfig"]), len(cloud.releases()) + 1
     copy, more = tmp_path / "kubeconfig", {"load": {"memory": "500Mi", "cpu": "500m"}}
@@ -354,6 +361,7 @@ def test_an_api_server_that_goes_away_is_told_and_the_same_command_goes_on(cloud
 
 
 @pytest.mark.pipeline
+@pytest.mark.together
 def test_pods_that_can_t_start_bring_the_release_before_back(cloud: Promoting) -> None:
     cloud.patch("secret/registry-login", {"data": {".dockerconfigjson": base64.b64encode(b"{}").decode()}})
     cloud.notebook(fit=FIT.replace("3))", "4))"), report=REPORT)

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.sampling import chosen
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -68,8 +70,8 @@ def for_the_cluster(notebooks: tuple[Notebook, ...]) -> tuple[Notebook, ...]:
 
 def sample(notebooks: tuple[Notebook, ...], seed: str, size: int) -> tuple[Notebook, ...]:
     """Choose ``size`` notebooks by ``seed``: another seed, another choice; the same seed, the same one."""
-    ranked = sorted(notebooks, key=lambda notebook: hashlib.sha256(f"{seed} {notebook}".encode()).digest())
-    return tuple(notebook for notebook in notebooks if notebook in ranked[:size])
+    running = chosen(map(str, notebooks), seed, size)
+    return tuple(notebook for notebook in notebooks if str(notebook) in running)
 
 
 def cache_folder() -> Path:

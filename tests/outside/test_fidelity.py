@@ -14,8 +14,9 @@ import pytest
 from tests.outside.corpus import Home, Notebook, load, sample
 from tests.outside.execution import Way, ask_oracle
 from tests.outside.judge import GOOD
-from tests.outside.results import ROOT, Results, commit, look, source_digest
+from tests.outside.results import ROOT, Results, look, source_digest
 from tests.outside.table import Row, local_part, machine, render, with_local_part
+from tests.sampling import commit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

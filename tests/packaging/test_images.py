@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from j2k_dev.model.errors import Refused
 from j2k_dev.sandbox.docker_engine.engine import connect
 from tests.outside.corpus import Home, Notebook, load, sample
 from tests.packaging.inside import run_both
+from tests.sampling import commit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,14 +28,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 NOTEBOOKS = sorted(path.name for path in EXAMPLES.glob("*.ipynb"))
 SAMPLE = 15
 
-
-def seed() -> str:
-    """Give the commit, so that another part of the corpus is looked at every time."""
-    asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=EXAMPLES, capture_output=True, text=True, check=False)
-    return os.environ.get("J2K_SAMPLE") or asked.stdout.strip() or "none"
-
-
-CHOSEN = sample(load(), seed(), SAMPLE)
+CHOSEN = sample(load(), commit(), SAMPLE)
 
 
 @pytest.fixture(scope="module")

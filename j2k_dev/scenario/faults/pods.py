@@ -165,11 +165,16 @@ else at=/sys/fs/cgroup$v2; max=memory.max; now=memory.current; fi
 """
 _READ_LIMIT = "cat $at/$max"
 _READ_KILLS = "cat $at/memory.oom_control $at/memory.events 2>/dev/null | sed -n 's/^oom_kill //p' | head -1"
-# As low as the kernel takes it: version 1 takes no limit below what it can't take back.
-_LOWER_LIMIT = """\
-for less in 1048576 524288 262144 131072 65536 0; do
-  echo $(( $(cat $at/$now) - less )) > $at/$max 2>/dev/null && exit 0
-done; exit 1"""
+# As low as the kernel takes it: each step has it give back what files it keeps in memory, until nothing is left to give
+# (version 1 then refuses) or it kills (version 2).
+_LOWER_LIMIT = f"""\
+kills() {{ {_READ_KILLS}; }}
+before=$(kills); limit=$(cat $at/$now)
+for step in 16777216 4194304 1048576 262144 65536; do
+  while [ "$(kills)" = "$before" ] && [ $limit -gt $step ] && echo $(( limit - step )) > $at/$max; do
+    limit=$(( limit - step ))
+  done 2>/dev/null
+done"""
 _RESTORE_LIMIT = "echo {limit} > $at/$max 2>/dev/null || true"
 
 

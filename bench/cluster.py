@@ -37,7 +37,7 @@ compared where nothing of it is deployed, but recorded and built; asked for agai
 there; and recorded, built and run anew. A chain of {STAGES} stages that do nothing is run: from the moment that a \
 stage's message is sent (its Kafka transaction committed) to the start of the first cell of the next one, by the \
 events of both, whose pods share this machine's clock. A stage of {{seconds:g}} s loses, while it works: the process \
-that runs its cells (SIGKILL), its worker with it (SIGKILL; its container is started again), its pod \
+that runs its cells (SIGKILL), its worker with it (SIGKILL; another one takes its place in the container), its pod \
 (`--grace-period=0 --force`); the time is from the kill to the start of the next attempt. For \
 comparison, as published by their makers, not measured here: Argo Workflows about 10 s a step, Tekton 0.2 to 0.6 s."""
 
@@ -47,7 +47,7 @@ _TAKES = {
     AGAIN: "What is left is starting the interpreter and looking at what the results depend on.",
     NEXT_CELL: "It is a Kafka transaction, reading the state, and laying out the files, each flushed to the disk.",
     CHILD: "It is the fork of a prepared process.",
-    WORKER: "It is the container's start, the interpreter's, and the broker's waiting for a lost member.",
+    WORKER: "It is a fork, and the stage's group of workers being dealt its messages anew.",
     POD: "It is the pod's start, the interpreter's, and the broker's waiting for a lost member.",
 }
 
@@ -124,7 +124,7 @@ class _Cluster:
         self._in_pod(begun, f"os.kill({begun.detail['process']}, 9)")
 
     def kill_worker(self, begun: Event) -> None:
-        """Kill the worker above that process; the container's first process then ends."""
+        """Kill the worker above that process."""
         status = f"/proc/{begun.detail['process']}/stat"
         self._in_pod(begun, f"os.kill(int(open('{status}').read().rpartition(')')[2].split()[1]), 9)")
 

@@ -43,8 +43,10 @@ def register(app: typer.Typer) -> None:
 
 def scenario(session: Session, values: dict[str, Any]) -> int:
     """Break the pipeline on purpose, and say whether it still gives the notebook's results, and how fast."""
+    from j2k_dev.actions.scenarios.kept import earlier  # noqa: PLC0415 - see above
     from j2k_dev.actions.scenarios.scenario import ScenarioOptions, scenarios  # noqa: PLC0415 - help needs none of it
     from j2k_dev.report.scenario_board import board  # noqa: PLC0415 - see above
+    from j2k_dev.report.scenarios import write_scenarios  # noqa: PLC0415 - see above
 
     if values["new"]:
         return _write_new(session, values["new"], notebook_folder(values["beside"] or Path()))
@@ -58,7 +60,10 @@ def scenario(session: Session, values: dict[str, Any]) -> int:
         values["chance"] or 0, values["seed"] if values["seed"] is not None else int.from_bytes(os.urandom(3)),
     )  # fmt: skip
     results, unfit = scenarios(options, session.ui, partial(board, session.stderr, quiet=session.quiet))
-    return _show(session, results, unfit, values["junit"], workspace_at(notebook, session.override).root / _PAGE)
+    page = workspace_at(notebook, session.override).root / _PAGE
+    still = earlier(notebook, session.override, {result.scenario for result in results})
+    write_scenarios((*results, *still), unfit, page)
+    return _show(session, results, unfit, values["junit"], page)
 
 
 def _arguments(values: dict[str, Any]) -> tuple[str, ...]:
@@ -106,9 +111,7 @@ def _show(
 ) -> int:
     from j2k_dev.report.junit import junit  # noqa: PLC0415 - see scenario
     from j2k_dev.report.scenario_table import print_result, print_results  # noqa: PLC0415 - see scenario
-    from j2k_dev.report.scenarios import write_scenarios  # noqa: PLC0415 - see scenario
 
-    write_scenarios(results, unfit, page)
     if junit_file:
         write_text(junit_file, junit(results, unfit))
     code = exit_code(results, unfit)

@@ -131,6 +131,22 @@ def test_several_scenarios_give_a_page_and_a_file_for_ci(ready: Desk) -> None:
     assert len(list(cases)) == 2
 
 
+def test_the_page_keeps_what_earlier_calls_found_as_long_as_it_holds(ready: Desk) -> None:
+    page = ready.folder / ".j2k" / "scenarios.html"
+    assert ready.j2k("scenario", "kill-stage-2", "-q").code == 0
+    assert ready.j2k("scenario", "send-twice-stage-3", "-q").code == 0
+    assert "kill-stage-2" in page.read_text()
+    assert "send-twice-stage-3" in page.read_text()
+    cut_off = ready.folder / ".j2k" / "scenarios" / "results" / "a.ipynb-send-twice-stage-3.json"
+    cut_off.write_bytes(cut_off.read_bytes()[:100])
+    assert ready.j2k("scenario", "kill-stage-3", "-q").code == 0
+    assert "kill-stage-2" in page.read_text()
+    assert "send-twice-stage-3" not in page.read_text(), "what is damaged is left out"
+    ready.notebook("a.ipynb", *STAGES[:2], ("print(a, b, 'edited')", "stage:plot"))
+    assert ready.j2k("scenario", "kill-stage-3", "-q").code == 0
+    assert "kill-stage-2" not in page.read_text(), "it was a verdict on another notebook"
+
+
 def test_the_list_shows_what_there_is_and_the_latest_verdict(ready: Desk) -> None:
     assert ready.j2k("scenario", "kill-stage-2", "-q").code == 0
     told = ready.j2k("scenario", "--list", "--json")

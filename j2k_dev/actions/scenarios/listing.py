@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from j2k_dev.actions.scenarios.evidence import holds_for
 from j2k_dev.engine.workspace import workspace_at
 from j2k_dev.evidence.record import read, stale
+from j2k_dev.model.errors import BadInput
 from j2k_dev.model.scenario import Listed
-from j2k_dev.scenario.catalogue import catalogue
+from j2k_dev.scenario.catalogue import catalogue, find
 from j2k_dev.scenario.faults.table import engines_of
 
 if TYPE_CHECKING:
@@ -21,17 +23,28 @@ if TYPE_CHECKING:
 
 
 def listed(notebook: Path, override: Path | None, engine: str = "") -> tuple[Listed, ...]:
-    """List the scenarios, with the latest verdict on each for this notebook, on any engine or on one."""
-    workspace = workspace_at(notebook, override)
-    entries = [
-        entry
-        for entry in read(workspace.root).entries
-        if entry.notebook == notebook.name and engine in ("", "auto", entry.engine)
-    ]
-    latest = {entry.scenario: entry for entry in sorted(entries, key=lambda entry: entry.started)}
+    """List the scenarios, with the latest verdict on each for this notebook, on any engine or on one.
+
+    Those that ship, those beside the notebook, and whatever else there is a verdict on: ``kill-stage-3``.
+    """
+    workspace, beside = workspace_at(notebook, override), notebook.absolute().parent
+    latest = _latest(notebook, workspace, engine)
+    there = {named.name: named for named in catalogue(beside)}
+    others = {name: named for name in latest if name not in there and (named := _found(name, beside))}
     return tuple(
-        _listed(named, latest.get(named.name), notebook, workspace) for named in catalogue(notebook.absolute().parent)
+        _listed(named, latest.get(named.name), notebook, workspace)
+        for named in sorted((there | others).values(), key=lambda named: named.name)
     )
+
+
+def holding(notebook: Path, override: Path | None) -> dict[str, str]:
+    """Return the latest verdicts that hold still: the run that showed it, by the scenario's name."""
+    workspace, beside = workspace_at(notebook, override), notebook.absolute().parent
+    return {
+        name: entry.run
+        for name, entry in _latest(notebook, workspace).items()
+        if (named := _found(name, beside)) and not stale(entry, *holds_for(entry, named, notebook, workspace))
+    }
 
 
 def doubts(notebook: Path, override: Path | None) -> tuple[str, ...]:
@@ -42,6 +55,22 @@ def doubts(notebook: Path, override: Path | None) -> tuple[str, ...]:
         for doubt in found
         if doubt.notebook in ("", notebook.name)
     )
+
+
+def _latest(notebook: Path, workspace: Workspace, engine: str = "") -> dict[str, Entry]:
+    entries = [
+        entry
+        for entry in read(workspace.root).entries
+        if entry.notebook == notebook.name and engine in ("", "auto", entry.engine)
+    ]
+    return {entry.scenario: entry for entry in sorted(entries, key=lambda entry: entry.started)}
+
+
+def _found(name: str, beside: Path) -> Named | None:
+    """Find a scenario by its name; one that chance chose has none, nor has ``verify``."""
+    with suppress(BadInput):
+        return find(name, beside)
+    return None
 
 
 def _about(doubt: Doubt) -> str:

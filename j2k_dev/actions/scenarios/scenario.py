@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from j2k_dev.actions.run import PIPELINE, run_name
 from j2k_dev.actions.scenarios.evidence import Verified, entry_of
 from j2k_dev.actions.scenarios.ground import ground_of, history_of, is_deployed, log_tails, on_bus, steady
+from j2k_dev.actions.scenarios.kept import keep
 from j2k_dev.actions.scenarios.mend import FOLDER, Left, begin, end, mend
 from j2k_dev.engine.locks import lock, refuse_while_runs_go_on
 from j2k_dev.engine.workspace import Workspace, open_workspace, read_json, write_text
@@ -120,6 +121,7 @@ class _Trials:
             return failed
         entry = entry_of(result, named, self.options.notebook, self.workspace, self.verified)
         record.add(self.workspace.root, entry, self.key, self.ui.note)
+        keep(result, self.workspace)
         self.board.ended(result)
         return result
 

@@ -10,6 +10,7 @@ import nbformat
 import pytest
 
 from j2k_dev.notebook.compare import compare_notebook
+from j2k_dev.sandbox.model import KAFKA_PORT, KAFKA_PROXIED_PORT
 from tests.cluster.cut_off import address, no_way_out
 from tests.cluster.trial import trial_on
 from tests.examples.oracle import by_nbclient, outputs
@@ -80,14 +81,15 @@ def test_pods_without_a_way_out_reach_no_other_address_and_no_other_pod(trial: T
     (pod, *_) = (pod["status"]["podIP"] for pod in trial.kubectl.get("pods", "kube-system", "k8s-app=kube-dns"))
     reach = "def reach(*place):\n    try:\n        socket.create_connection(place, 5).close()\n        return 'reached'"
     reach += "\n    except OSError:\n        return 'cut off'"
-    places = [(address(single, "registry"), 5000), (pod, 8080), (address(single, "kafka"), 9092)]
+    broker = [(address(single, "kafka"), KAFKA_PORT), (address(single, "proxy"), KAFKA_PROXIED_PORT)]
+    places = [(address(single, "registry"), 5000), (pod, 8080), *broker]
     cells = [f"# j2k: stage reach\nimport socket\n{reach}", f"print([reach(*place) for place in {places}])"]
     notebook = trial.desk.notebook("reach.ipynb", *cells)
     told = trial.run("up", notebook)
-    assert _printed(trial, told.json) == "['reached', 'reached', 'reached']\n", told.all
+    assert _printed(trial, told.json) == "['reached', 'reached', 'reached', 'reached']\n", told.all
     with no_way_out(single, trial.kubectl):
         told = trial.run("run", notebook, "--fresh")
-        assert _printed(trial, told.json) == "['cut off', 'cut off', 'reached']\n", told.all
+        assert _printed(trial, told.json) == "['cut off', 'cut off', 'cut off', 'reached']\n", told.all
         assert told.code == 3, "the recording reached the registry"
 
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 ENGINE: Final = "kind"
 SCENARIO_FILE = "scenario file"
 
-Why = Literal["missing", "stale", "edited", "unsigned", "unknown key", "damaged", "expired", "broken", "late"]
+Why = Literal[
+    "missing", "stale", "edited", "unsigned", "unknown key", "damaged", "expired", "broken", "late", "replaced"
+]
 
 _EDITED = "is stale: the manifests changed"
 _DAY = 24 * 3600.0
@@ -35,7 +37,7 @@ class Now:
 
     ``notebook`` is the name of its file, ``path`` what commands call it, ``place`` what they have to say besides
     (``--workspace DIR``, or nothing). ``stages`` are the pipeline's. ``scenario_files`` has the hash of each required
-    scenario's file.
+    scenario's file, ``replaced`` the file of each that ships where another one of its name counts instead.
     """
 
     notebook: str
@@ -43,6 +45,7 @@ class Now:
     of: Mapping[str, str]
     versions: Mapping[str, str]
     scenario_files: Mapping[str, str] = field(default_factory=dict)
+    replaced: Mapping[str, str] = field(default_factory=dict)
     path: str = ""
     place: str = ""
 
@@ -98,6 +101,9 @@ def refusal(lacking: Iterable[Missing]) -> Refused:
 
 
 def _wrong(name: str, required: Required, evidence: Evidence, now: Now, at: float) -> Missing | None:
+    if name in now.replaced:
+        told = f"is not the one that ships: {now.replaced[name]} counts instead, and may prove less (call it otherwise)"
+        return Missing(name, "replaced", told, _command(name, now))
     entry = evidence.find(now.notebook, name, ENGINE)
     found = _absent(name, evidence, now) if entry is None else _judged(entry, required, now, at)
     if found is None:

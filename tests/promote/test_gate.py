@@ -19,7 +19,7 @@ DAY = 24 * 3600.0
 OF = {"notebook": "aa", "pipeline": "bb", "recording": "cc", "manifests": "dd", "image load": "ee", "image fit": "ff"}
 VERSIONS = {"j2k": "0.1.0", "python": "3.11.7", "kubernetes": "v1.34.0"}
 FILES = {"kill-stage-2": "k", "delete-pod-stage-2": "d", "restart-broker": "r"}
-NOW = Now("a.ipynb", ("load", "fit"), OF, VERSIONS, FILES, "work/a.ipynb")
+NOW = Now("a.ipynb", ("load", "fit"), OF, VERSIONS, FILES, path="work/a.ipynb")
 REQUIRED = Required()
 RUN = "j2k run work/a.ipynb --engine kind --fresh"
 
@@ -104,6 +104,13 @@ def test_a_stage_that_came_or_went_makes_it_stale() -> None:
 def test_a_scenario_whose_file_changed_is_stale_and_nothing_else_is() -> None:
     found = wrong_with(*all_proven(), now=replace(NOW, scenario_files={**FILES, "kill-stage-2": "easier"}))
     assert found == {"kill-stage-2": ("stale", "is stale: the scenario file changed")}
+
+
+def test_a_scenario_of_ones_own_by_the_name_of_one_that_ships_proves_nothing() -> None:
+    now = replace(NOW, replaced={"kill-stage-2": "scenarios/kill-stage.yaml"})
+    why, told = wrong_with(*all_proven(), now=now)["kill-stage-2"]
+    assert why == "replaced"
+    assert "scenarios/kill-stage.yaml counts instead" in told
 
 
 def test_another_version_makes_it_stale_but_a_sandbox_that_is_down_does_not() -> None:

@@ -31,7 +31,7 @@ from j2k_dev.promote.requirements import needed, read_policy
 from j2k_dev.promote.rights import rights_of
 from j2k_dev.promote.tree import built_tree, promoted_tree, read_objects
 from j2k_dev.promote.waves import identity, left_over
-from j2k_dev.scenario.catalogue import find
+from j2k_dev.scenario.catalogue import find, shipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -195,18 +195,28 @@ def _refuse_other_inputs(promotion: Promotion, there: Ready) -> None:
         raise Refused(told, f"{again}, then the scenarios")
 
 
-def _now(promotion: Promotion, there: Ready, scenario_files: Mapping[str, str]) -> Now:
+def _now(promotion: Promotion, there: Ready, scenario_files: Mapping[str, Path]) -> Now:
     options = promotion.options
     place = f"--workspace {shlex.quote(str(options.workspace))}" if options.workspace else ""
     return Now(
-        there.notebook.name, there.verified.stages, there.of, there.versions, scenario_files,
+        there.notebook.name, there.verified.stages, there.of, there.versions,
+        {name: sha256(file.read_bytes()) for name, file in scenario_files.items()}, replaced(scenario_files),
         str(options.notebook), place,
     )  # fmt: skip
 
 
-def _scenario_files(required: Required, there: Ready, folder: Path) -> dict[str, str]:
-    found = ((name, find(name, folder)) for name in needed(required, there.verified.stages))
-    return {name: sha256(named.file.read_bytes()) for name, named in found}
+def _scenario_files(required: Required, there: Ready, folder: Path) -> dict[str, Path]:
+    return {name: find(name, folder).file for name in needed(required, there.verified.stages)}
+
+
+def replaced(scenario_files: Mapping[str, Path]) -> dict[str, str]:
+    """Return those scenarios that ship where the notebook's folder has others of their names."""
+    ours = {name: shipped() / file.name for name, file in scenario_files.items()}
+    return {
+        name: f"{file.parent.name}/{file.name}"
+        for name, file in scenario_files.items()
+        if ours[name].is_file() and ours[name].read_bytes() != file.read_bytes()
+    }
 
 
 def _texts_below(folder: str, tree: Mapping[str, str]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from j2k_dev.model.errors import Different, MachineryFailed, Refused
 from j2k_dev.packaging.registry import Registry
 from j2k_dev.promote.model import Change, Right
 from j2k_dev.promote.plan import digest_of, plan_path, write_plan
+from j2k_dev.scenario.catalogue import shipped
 from tests.actions.config_maps import ConfigMaps
 from tests.promote.made_plan import CHANGES, plan, release
 
@@ -149,3 +150,12 @@ def test_a_cluster_that_is_away_is_told_from_one_that_says_no(detail: str, away:
 def test_pods_that_a_quota_refuses_and_other_results_do_not_mean_that_the_cluster_is_away() -> None:
     assert not _is_away(MachineryFailed("the pods of stage-1 are refused: exceeded quota: small"))
     assert not _is_away(Different("the smoke run differs: timed out in a cell"))
+
+
+def test_scenarios_that_stand_in_for_those_that_ship_are_told_from_copies_and_own_ones(tmp_path: Path) -> None:
+    files = {"kill-stage-2": "kill-stage.yaml", "restart-broker": "restart-broker.yaml", "mine": "mine.yaml"}
+    own = {name: tmp_path / file for name, file in files.items()}
+    own["kill-stage-2"].write_text("title: nothing at all\n")
+    own["restart-broker"].write_bytes((shipped() / "restart-broker.yaml").read_bytes())
+    own["mine"].write_text("title: mine\n")
+    assert promote_plan.replaced(own) == {"kill-stage-2": f"{tmp_path.name}/kill-stage.yaml"}

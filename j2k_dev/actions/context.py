@@ -137,6 +137,11 @@ class Context:
             self.interpreter.packages, self.trace,
         )  # fmt: skip
 
+    def run_of(self, recording: Recording) -> str:
+        """Return what a run is of, however it is cut: the notebook that runs, its interpreter and its inputs."""
+        inputs = inputs_digest(self.inputs, self.notebook, recording.scope)
+        return digest(self.recording_key(self.notebook), inputs)
+
 
 def with_notebook(options: UpOptions, ui: Ui, action: Callable[[Context], T]) -> T:
     """Do something with a notebook, alone in its workspace, with the folder taken in as it is then.

@@ -32,13 +32,9 @@ if TYPE_CHECKING:
 
     from j2k_dev.actions.context import Context
     from j2k_dev.model.pipeline import Pipeline
-    from j2k_dev.model.recording import Recording
     from j2k_dev.model.run import StageResult
     from j2k_dev.worker.events import Event
     from j2k_dev.worker.spec import StageSpec
-
-REQUEST = "request.json"
-PIPELINE = "pipeline.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +56,7 @@ class Run:
         inputs = Exchange(context.workspace.exchange).inputs(context.run)
         inputs.parent.mkdir(parents=True, exist_ok=True)
         write_text(inputs, manifest_to_json(context.inputs.manifest))
-        write_json(paths.root / PIPELINE, to_plain(pipeline))
+        write_json(paths.pipeline, to_plain(pipeline))
         specs = stage_specs(context, pipeline)
         _adopt(context, pipeline, specs)
         ui = context.ui
@@ -101,7 +97,7 @@ def _on_engine(context: Context, pipeline: Pipeline, specs: dict[str, StageSpec]
 
 def _named(context: Context) -> str:
     """Begin the run that was asked for by its name, or go on with it."""
-    write_json(context.workspace.run(context.run).root / REQUEST, request_of(context))
+    write_json(context.workspace.run(context.run).request, request_of(context))
     return context.run
 
 
@@ -110,13 +106,13 @@ def new_run(context: Context) -> str:
     request = request_of(context)
     for name in () if context.anew else context.workspace.run_names():
         paths = context.workspace.run(name)
-        unfinished = read_json(paths.root / REQUEST) == request and not paths.summary.exists()
+        unfinished = read_json(paths.request) == request and not paths.summary.exists()
         cut_off = unfinished and run_holder(context.workspace, name) is None
         if cut_off and all(_is_whole(context, result) for result in _results(context, name)):
             context.ui.note(f"going on with the run {name}, which was cut off")
             return name
     name = run_name(request["key"])
-    write_json(context.workspace.run(name).root / REQUEST, request)
+    write_json(context.workspace.run(name).request, request)
     return name
 
 
@@ -128,13 +124,7 @@ def run_name(key: str) -> str:
 def request_of(context: Context) -> dict[str, str]:
     """Return what a run is asked to be: ``key`` with the plan, ``of`` without."""
     assert context.recording is not None
-    return {"key": run_key(context), "of": run_of(context, context.recording)}
-
-
-def run_of(context: Context, recording: Recording) -> str:
-    """Return what a run is of, however it is cut: the notebook that runs, its interpreter and its inputs."""
-    inputs = inputs_digest(context.inputs, context.notebook, recording.scope)
-    return digest(context.recording_key(context.notebook), inputs)
+    return {"key": run_key(context), "of": context.run_of(context.recording)}
 
 
 def run_key(context: Context) -> str:
@@ -143,7 +133,7 @@ def run_key(context: Context) -> str:
     assert pipeline is not None
     assert context.recording is not None
     stages = [[stage.name, stage.cells, stage.pruned] for stage in pipeline.stages]
-    return digest(context.place, pipeline.recording, run_of(context, context.recording), stages)
+    return digest(context.place, pipeline.recording, context.run_of(context.recording), stages)
 
 
 def failure_of(context: Context) -> Refused | MachineryFailed | None:

@@ -23,7 +23,7 @@ from j2k_dev.actions.results import (
     stage_summaries,
     write_results,
 )
-from j2k_dev.actions.run import REQUEST, Run, failure_of, request_of, run_key, run_name
+from j2k_dev.actions.run import Run, failure_of, request_of, run_key, run_name
 from j2k_dev.actions.verified import keep_known, keep_verified
 from j2k_dev.actions.verify import Compared, compare
 from j2k_dev.engine.workspace import read_json
@@ -155,7 +155,7 @@ def _known(context: Context) -> RunSummary | None:
     request = request_of(context)
     for name in context.workspace.run_names():
         paths = context.workspace.run(name)
-        summary = read_plain(RunSummary, paths.summary) if read_json(paths.root / REQUEST) == request else None
+        summary = read_plain(RunSummary, paths.summary) if read_json(paths.request) == request else None
         if summary is None or not (paths.notebook.exists() and paths.report.exists()):
             continue
         if summary.verdict == "equal" or (summary.verdict == "unverified" and context.oracle is None):

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from j2k_dev import __version__
-from j2k_dev.actions.run import PIPELINE
 from j2k_dev.engine.workspace import read_json, write_json
 from j2k_dev.evidence.hashes import hashes, of_base, read_base
 from j2k_dev.model.codec import from_plain, to_plain
@@ -212,7 +211,7 @@ def _latest_in_pods(workspace: Workspace, notebook: Path) -> Verified | None:
 
 
 def _verified(workspace: Workspace, run: str, told: Mapping[str, object]) -> Verified:
-    pipeline = from_plain(Pipeline, read_json(workspace.run(run).root / PIPELINE))
+    pipeline = from_plain(Pipeline, read_json(workspace.run(run).pipeline))
     return Verified(run, str(told["engine"]), str(told["recording"]), pipeline)
 
 

@@ -20,7 +20,6 @@ from j2k_dev.actions.results import (
     recorded_outputs,
     write_results,
 )
-from j2k_dev.actions.run import PIPELINE, REQUEST, run_of
 from j2k_dev.engine.workspace import read_json, write_json
 from j2k_dev.model.errors import BadInput, J2kError
 from j2k_dev.model.pipeline import Pipeline
@@ -137,7 +136,7 @@ def _verified(start: Context) -> RunSummary:
     oracle = find_recording(start, start.notebook)
     if oracle is None:
         raise _not_recorded(start)
-    summary, pipeline, results = _latest(start, run_of(start, oracle))
+    summary, pipeline, results = _latest(start, start.run_of(oracle))
     context = dataclasses.replace(start, recording=oracle, pipeline=pipeline, run=summary.run, results=results)
     compared = compare(context, oracle, outputs_of(results), results[-1].files)
     verdict: Verdict = "different" if compared.differences else "equal"
@@ -162,8 +161,8 @@ def _latest(context: Context, wanted: str) -> tuple[RunSummary, Pipeline, tuple[
     exchange = Exchange(context.workspace.exchange)
     for name in context.workspace.run_names():
         paths = context.workspace.run(name)
-        summary, pipeline = read_plain(RunSummary, paths.summary), read_plain(Pipeline, paths.root / PIPELINE)
-        request = read_json(paths.root / REQUEST) or {}
+        summary, pipeline = read_plain(RunSummary, paths.summary), read_plain(Pipeline, paths.pipeline)
+        request = read_json(paths.request) or {}
         if summary is None or pipeline is None or request.get("of") != wanted:
             continue
         results = [exchange.read(name, stage.name) for stage in pipeline.stages]

@@ -66,6 +66,16 @@ class RunPaths:
         return self.root / "run.json"
 
     @property
+    def request(self) -> Path:
+        """What was asked for: by it a run that was cut off is known again."""
+        return self.root / "request.json"
+
+    @property
+    def pipeline(self) -> Path:
+        """The plan that was run."""
+        return self.root / "pipeline.json"
+
+    @property
     def files(self) -> Path:
         """The files that the notebook wrote."""
         return self.root / "files"

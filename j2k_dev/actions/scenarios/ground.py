@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from j2k_dev.actions.run import PIPELINE
 from j2k_dev.actions.verified import deployed_for
 from j2k_dev.deploy.pods import reads_for
 from j2k_dev.deploy.tree import LOCAL, MANIFESTS
@@ -237,7 +236,7 @@ def history_of(site: Site, seen: Seen, workspace: Workspace) -> tuple[RunHistory
 def _history(site: Site, seen: Seen, workspace: Workspace, run: str, final: str) -> RunHistory:
     own = run == site.ground.run
     exchange = Exchange(workspace.exchange)
-    plan = read_json(workspace.run(run).root / PIPELINE)
+    plan = read_json(workspace.run(run).pipeline)
     stages = tuple(stage.name for stage in from_plain(Pipeline, plan).stages) if plan else site.ground.stages
     outcome = (seen.ended.outcome if seen.ended else None) if run == final else "failed"
     sent = [one.stage for one in seen.struck if one.fault == "send-twice"] if own else []

@@ -9,7 +9,7 @@ import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from j2k_dev.actions.run import PIPELINE, run_name
+from j2k_dev.actions.run import run_name
 from j2k_dev.actions.scenarios.evidence import Verified, entry_of
 from j2k_dev.actions.scenarios.ground import ground_of, history_of, is_deployed, log_tails, on_bus, steady
 from j2k_dev.actions.scenarios.kept import keep
@@ -161,7 +161,7 @@ def _called(command: tuple[str, ...], workspace: Workspace) -> Verified:
     if ended.outcome != "equal":
         raise _not_verified(ended)
     run = str(ended.told["run"])
-    pipeline = from_plain(Pipeline, read_json(workspace.run(run).root / PIPELINE))
+    pipeline = from_plain(Pipeline, read_json(workspace.run(run).pipeline))
     return Verified(run, str(ended.told["engine"]), str(ended.told["recording"]), pipeline)
 
 

@@ -112,7 +112,7 @@ def test_j2k_killed_at_any_step_goes_on_when_it_is_called_again(trial: Trial, do
 
 
 def test_runs_with_other_parameters_go_on_at_once_in_the_same_pods_and_never_mix(trial: Trial) -> None:
-    cells = ("n = 0", "parameters"), "# j2k: stage works\nimport time\nopen('n.txt', 'w').write(str(n))\ntime.sleep(4)"
+    cells = ("n = 0", "parameters"), "# j2k: stage works\nimport time\nopen('n.txt', 'w').write(str(n))\ntime.sleep(15)"
     last = "# j2k: stage shows\nprint(n, open('n.txt').read())"
     notebook = trial.desk.notebook("many.ipynb", *cells, last)
     trial.equal(trial.run("up", notebook))

@@ -50,7 +50,7 @@ def _refused(reply: Reply) -> Judgement:
     error = reply.document.get("error") or {}
     if not (error.get("message") and error.get("way_out")):
         return Judgement("machinery", f"refused without a reason or a way out: {_said(reply)}")
-    return Judgement("refused", f"{error['message']} {error['way_out']}")
+    return Judgement("refused", f"{error['message']}. Way out: {error['way_out']}")
 
 
 def _judge_results(reply: Reply, oracle: Callable[[int], Execution]) -> Judgement:

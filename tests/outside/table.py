@@ -6,6 +6,7 @@ import os
 import platform
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -151,4 +152,4 @@ def _texts(sides: Sequence[Side]) -> list[str]:
     unstable = sorted({cell for side in sides for cell in side.unstable})
     if unstable:
         texts.append(f"unstable: cell {', '.join(map(str, unstable))}")
-    return [" ".join(text.split())[:600] for text in dict.fromkeys(texts)]
+    return [" ".join(text.split()).replace(str(Path.home()), "~")[:600] for text in dict.fromkeys(texts)]

@@ -235,7 +235,8 @@ def _one(
         conductor = Conductor(scenario, site.ground, site.subject, stage, tell)
         with _noted(conductor, workspace), site.on_workers() if scenario.nodes > 1 else contextlib.nullcontext():
             _renew(site, tell)
-            if unsteady := steady(site, scenario.steady, _SETTLING_SECONDS if scenario.nodes > 1 else 0.0):
+            # Pods may be on their way: moved off the control plane, or those that mending put in place of others.
+            if unsteady := steady(site, scenario.steady, _SETTLING_SECONDS):
                 raise MachineryFailed(f"before the fault: {unsteady}", "j2k doctor, j2k sandbox up")
             seen = _rolled_back(conductor, site)
         tell("waiting until everything is as before")

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS = 15.0
 _RECONNECT_SECONDS = 2.0
+# What sent nothing for so long is disconnected; connecting again takes some hundredths of a second.
+_IDLE_SECONDS = 60.0
 # A producer that hears nothing for so long may hang on a connection that a restarted broker forgot: another is made.
 _TRY_SECONDS = 10.0
 
@@ -86,13 +88,14 @@ class KafkaBus:
         member = self._member(topic, owner, timeout)
         if member is None:
             return None
-        self._close_outboxes(topic, member.gone())
+        self._close_outboxes(topic, member.gone() | self._idle(topic))
         held = member.take(timeout, wake)
         return None if held is None else Delivery(topic, owner, decode(held.value, topic), held.receipt)
 
     def beat(self, delivery: Delivery) -> bool:
         """Keep the message; False when it is somebody else's. A broker that is away takes no message from anybody."""
         member = self._members.get(delivery.topic)
+        self._close_outboxes(delivery.topic, self._idle(delivery.topic))
         return member is not None and member.keeps(delivery.receipt)
 
     def forward(self, delivery: Delivery, following: Sequence[tuple[str, Message]]) -> None:
@@ -198,6 +201,18 @@ class KafkaBus:
             return True
 
         return prepare
+
+    def _idle(self, topic: str) -> set[int]:
+        """Return the partitions whose outboxes sent nothing lately.
+
+        A producer that once sent to a topic asks for it for ever. Where that topic has been removed, as with a stage
+        that was edited, kafka-python 3.0 asks without a pause, which costs a processor.
+        """
+        return {
+            source.partition
+            for source, outbox in list(self._outboxes.items())
+            if source.topic == topic and outbox.idle_seconds > _IDLE_SECONDS
+        }
 
     def _close_outboxes(self, topic: str, partitions: set[int]) -> None:
         for partition in partitions:

@@ -6,6 +6,7 @@ left open, at once, and shuts it out, should it still be alive.
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -43,13 +44,20 @@ class Outbox:
         """Shut out whoever owned the partition before; raises KafkaError."""
         self._partition = partition
         self._meanwhile = meanwhile
+        self._used = time.monotonic()
         self._producer = bounded(seconds, lambda: _producer(settings, partition, seconds), meanwhile)
         self._within(seconds, self._producer.init_transactions)
 
     def forward(self, records: Sequence[Record], offset: int, proof: Any, seconds: float) -> None:
         """Send records and acknowledge up to ``offset``, or neither; raises KafkaError, and is then of no more use."""
+        self._used = time.monotonic()
         offsets = {self._partition: OffsetAndMetadata(offset, "", -1)}
         self._within(seconds, lambda: self._transact(records, offsets, proof))
+
+    @property
+    def idle_seconds(self) -> float:
+        """Say for how long nothing was sent."""
+        return time.monotonic() - self._used
 
     def close(self) -> None:
         """Disconnect without waiting for anything."""

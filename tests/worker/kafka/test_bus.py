@@ -410,6 +410,31 @@ def test_waiting_costs_little_processor_time(make: Callable[..., Pipeline]) -> N
     assert time.process_time() - started < 0.3
 
 
+def test_a_next_stage_whose_topic_is_removed_costs_no_processor_time(
+    make: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the next stage is edited: this one's pods stay, and sent to a topic that nobody has any more."""
+    monkeypatch.setattr("j2k_dev.worker.kafka.bus._IDLE_SECONDS", 1.0)
+    pipeline = make()
+    pipeline.bus.send(pipeline.first, Message("r", "load"))
+    pipeline.bus.forward(pipeline.take(pipeline.bus), [(pipeline.second, Message("r", "fit"))])
+    assert senders(pipeline.first)
+    pipeline.bus.delete_topics([pipeline.second])
+    deadline = time.monotonic() + PATIENCE
+    while senders(pipeline.first):
+        assert time.monotonic() < deadline
+        assert pipeline.bus.take(pipeline.first, "a", 0.2) is None
+    pipeline.bus.create_topics([pipeline.second])
+    pipeline.bus.send(pipeline.first, Message("again", "load"))
+    pipeline.bus.forward(pipeline.take(pipeline.bus), [(pipeline.second, Message("again", "fit"))])
+    assert [message.run for message in pipeline.passed_on()] == ["again"]
+
+
+def senders(topic: str) -> list[str]:
+    """Name the threads that send what follows from a topic's messages."""
+    return [thread.name for thread in threading.enumerate() if topic in thread.name and "network" in thread.name]
+
+
 def test_a_worker_waits_for_a_broker_that_is_away() -> None:
     bus = bus_at(NOWHERE)
     started = time.monotonic()

@@ -251,8 +251,13 @@ def _first(what: str) -> Callable[[tuple[Any, ...]], Things]:
     return lambda args: ((what, args[0]),)
 
 
+# Who looks through the path for modules and installed distributions, the notebook's folder among the places.
+_FINDERS = ("importlib/metadata/__init__.py", "importlib_metadata/__init__.py", "pkg_resources/__init__.py")
+
+
 def _listed(args: tuple[Any, ...]) -> Things:
-    if sys._getframe(3).f_code.co_filename.startswith("<frozen importlib"):  # noqa: SLF001 - who looks for a module
+    caller = sys._getframe(3).f_code.co_filename  # noqa: SLF001 - who lists
+    if caller.startswith("<frozen importlib") or caller.endswith(_FINDERS):
         return ()
     return (("listed", "." if args[0] is None else args[0]),)
 

@@ -103,6 +103,14 @@ def test_folders_that_are_looked_into_are_told(work: Path) -> None:
     assert seen.listed == ("data",)
 
 
+def test_a_library_that_looks_for_installed_ones_looks_into_no_folder_of_ours(work: Path) -> None:
+    """As matplotlib does: else each file that comes into the folder would be one more that matters."""
+    code = "import sys; sys.path.insert(0, '')\nfrom importlib import metadata\nmetadata.version('pip')"
+    (seen, again) = trace(work, f"{code}\nlist(metadata.entry_points())", "import os; os.listdir('.')")
+    assert seen.listed == ()
+    assert again.listed == (".",)
+
+
 def test_a_database_is_both_read_and_written(work: Path) -> None:
     code = "import sqlite3; sqlite3.connect('a.db'); sqlite3.connect(':memory:')"
     assert trace(work, code)[0].written == ("a.db",)

@@ -21,7 +21,7 @@ READY_SECONDS = 900.0
 _LOOK_SECONDS = 0.7
 # Pods that are refused: those that leave may make room for them.
 _REFUSED_SECONDS = 20.0
-# No node has room: whoever adds nodes takes minutes.
+# No node has room, or the volumes are not there yet: whoever adds nodes, or makes volumes, takes minutes.
 _ROOM_SECONDS = 240.0
 # The API server is away: it may be back.
 _AWAY_SECONDS = 30.0
@@ -148,7 +148,7 @@ def _wrong(each: Rollout) -> tuple[str, str, float] | None:
             way_out, patience = pod.way_out, pod.patience
             if "can't be pulled" in pod.why:
                 way_out = "see registry.pull and imagePullSecret in the target file, and who may pull there"
-            if pod.why.startswith("no node has room"):
+            if pod.why.startswith("no node "):
                 patience = _ROOM_SECONDS
             return f"the pod {pod.name} can't work: {explained(pod)}", way_out, patience
     return None

@@ -144,9 +144,9 @@ class Courier:
         """Append a message to a topic that exists."""
         self.ask("send", [topic, to_plain(message)])
 
-    def waiting(self, topics: Sequence[str]) -> int:
-        """Count the messages that nobody has forwarded yet, taken ones included."""
-        return int(self.ask("waiting", list(topics)).line["done"])
+    def waiting(self, topics: Sequence[str], run: str = "") -> int:
+        """Count the messages that nobody has forwarded yet, taken ones included: those of one run, or all."""
+        return int(self.ask("waiting", [list(topics), run]).line["done"])
 
     # --- the exchange -------------------------------------------------------------------------------------------------
 

@@ -50,8 +50,8 @@ class ClusterBus(Protocol):
     def send(self, topic: str, message: Message) -> None:
         """Append a message to a topic that exists."""
 
-    def waiting(self, topics: Sequence[str]) -> int:
-        """Count the messages that nobody has forwarded yet, taken ones included."""
+    def waiting(self, topics: Sequence[str], run: str = "") -> int:
+        """Count the messages that nobody has forwarded yet, taken ones included: those of one run, or all."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class _Run:
         if time.monotonic() - self._heard < _SILENCE_SECONDS:
             return
         self._heard = time.monotonic()
-        if not self._bus.waiting(list(self._request.topics.values())):
+        if not self._bus.waiting(list(self._request.topics.values()), self._request.run):
             self._send()
 
     def _send(self) -> None:

@@ -34,8 +34,8 @@ class Bus(Protocol):
     def send(self, topic: str, message: Message) -> None:
         """Append a message to a topic that exists."""
 
-    def waiting(self, topics: Sequence[str]) -> int:
-        """Count the messages that nobody has forwarded yet, taken ones included."""
+    def waiting(self, topics: Sequence[str], run: str = "") -> int:
+        """Count the messages that nobody has forwarded yet, taken ones included: those of one run, or all."""
 
     def close(self) -> None:
         """Disconnect; the next call connects again."""

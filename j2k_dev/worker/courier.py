@@ -100,7 +100,7 @@ class Desk:
             "create_topics": lambda given, _: self._bus.create_topics(*given),
             "delete_topics": lambda given, _: self._bus.delete_topics(given),
             "topics": lambda given, _: list(self._bus.topics(given)),
-            "waiting": lambda given, _: self._bus.waiting(given),
+            "waiting": lambda given, _: self._bus.waiting(*given),
             "send": lambda given, _: self._bus.send(given[0], from_plain(Message, given[1])),
         }
 

@@ -106,12 +106,13 @@ class SqliteBus:
         """Take back every lease in these topics, because somebody knows that all their owners died."""
         return self._release(f"topic IN ({', '.join('?' * len(topics))})", tuple(topics))
 
-    def waiting(self, topics: Sequence[str]) -> int:
-        """Count the messages in these topics, leased ones included."""
+    def waiting(self, topics: Sequence[str], run: str = "") -> int:
+        """Count the messages in these topics, leased ones included: those of one run, or all."""
         marks = ", ".join("?" * len(topics))
         with self._explained() as connection:
-            query = f"SELECT count(*) FROM messages WHERE topic IN ({marks})"  # noqa: S608 - only question marks
-            return int(connection.execute(query, tuple(topics)).fetchone()[0])
+            query = f"SELECT body FROM messages WHERE topic IN ({marks})"  # noqa: S608 - only question marks
+            bodies = connection.execute(query, tuple(topics)).fetchall()
+        return sum(not run or json.loads(body)["run"] == run for (body,) in bodies)
 
     def drop(self, topics: Sequence[str]) -> None:
         """Forget topics with all that is in them."""

@@ -16,7 +16,7 @@ from j2k_dev.deploy import engine, trouble
 from j2k_dev.deploy.engine import ClusterEngine, ClusterRun, PodsSeen
 from j2k_dev.deploy.watch import PodWatch
 from j2k_dev.model.errors import MachineryFailed
-from j2k_dev.model.run import StageResult
+from j2k_dev.model.run import Message, StageResult
 from j2k_dev.worker.bus import Topics
 from j2k_dev.worker.child import StageProgram
 from j2k_dev.worker.exchange import Exchange
@@ -154,6 +154,19 @@ def test_pods_that_cannot_work_end_the_wait_with_the_reason(
     with pytest.raises(MachineryFailed, match=r"stage load can't go on: .* the image x can't be pulled: not found"):
         ClusterEngine(bus, pods).run(ClusterRun("r", BY_STAGE, tmp_path / "exchange"))
     assert bus.waiting([TOPICS.stage("load")]) == 1, "sent once, and not again while it waits"
+
+
+def test_a_run_sends_its_message_though_that_of_another_run_is_there(
+    tmp_path: Path, bus: SqliteBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr(trouble, "_SECONDS", 0.5)
+    pods, load = PodWatch(), TOPICS.stage("load")
+    pods.heed({"type": "ADDED", "object": pod("load", waiting=("ErrImagePull", "not found"))})
+    bus.send(load, Message("another", "load"))
+    with pytest.raises(MachineryFailed):
+        ClusterEngine(bus, pods).run(ClusterRun("r", BY_STAGE, tmp_path / "exchange"))
+    assert [bus.waiting([load], run) for run in ("another", "r", "")] == [1, 1, 2]
 
 
 def test_what_becomes_of_pods_is_shown_when_it_changes(

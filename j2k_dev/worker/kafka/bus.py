@@ -124,9 +124,9 @@ class KafkaBus:
         """Read the messages that were sent and not acknowledged yet, those that somebody works on included."""
         return tuple(message for topic in topics for _, message in self._unfinished(topic))
 
-    def waiting(self, topics: Sequence[str]) -> int:
-        """Count the messages in these topics, those that somebody works on included."""
-        return len(self.unfinished(topics))
+    def waiting(self, topics: Sequence[str], run: str = "") -> int:
+        """Count the messages in these topics, those that somebody works on included: those of one run, or all."""
+        return sum(not run or message.run == run for message in self.unfinished(topics))
 
     def close(self) -> None:
         """Disconnect; the next call connects again. What was taken is delivered to others."""

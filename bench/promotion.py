@@ -46,7 +46,7 @@ def measure(setting: Setting) -> Result:
     try:
         twin = _twin(setting, notebook)
         _call(setting, folder, "up", notebook.name, "--engine", "kind")
-        _call(setting, folder, "scenario", *REQUIRED)
+        _call(setting, folder, "scenario", *REQUIRED, "--engine", "kind")
         first, told = _promote(setting, folder, twin, "--yes")
         if told["verdict"] != "equal":
             raise WrongResult(f"the first promotion is {told['verdict']}")

@@ -77,14 +77,16 @@ class Keeper:
         self.asked_to_stop = True
         self._signal(signal.SIGTERM)
 
-    def kill(self) -> None:
-        """Kill the worker."""
-        self._signal(signal.SIGKILL)
+    def kill(self) -> bool:
+        """Kill the worker; False where there is none, as before the first one is ready to begin."""
+        return self._signal(signal.SIGKILL)
 
-    def _signal(self, number: signal.Signals) -> None:
-        if self._worker is not None:
-            with suppress(ProcessLookupError):
-                os.kill(self._worker, number)
+    def _signal(self, number: signal.Signals) -> bool:
+        if self._worker is None:
+            return False
+        with suppress(ProcessLookupError):
+            os.kill(self._worker, number)
+        return True
 
 
 def _keep(

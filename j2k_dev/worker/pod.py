@@ -207,13 +207,15 @@ def _listen(control: Channel, health: Health) -> None:
 
 
 def _kill_when_silent(keeper: Keeper, health: Health) -> None:
-    """Kill a worker that hangs, again and again: another one takes its place, and gets its message."""
+    """Kill a worker that hangs, again and again: another one takes its place, and gets its message.
+
+    Where there is no worker yet, nothing beats, and the probes end what hangs.
+    """
     while True:
-        threading.Event().wait(max(SILENCE_SECONDS - health.silent_seconds, 0.1))
-        if health.silent_seconds >= SILENCE_SECONDS:
+        threading.Event().wait(max(SILENCE_SECONDS - health.silent_seconds, 1.0))
+        if health.silent_seconds >= SILENCE_SECONDS and keeper.kill():
             processes.log(f"the worker was silent for {SILENCE_SECONDS:g} s and is killed\n")
             health.beat()
-            keeper.kill()
 
 
 def _count(health: Health, question: dict[str, Any], answered: dict[str, Any]) -> None:

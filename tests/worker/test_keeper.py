@@ -53,16 +53,18 @@ def test_a_worker_that_is_killed_is_replaced_by_one_that_hears_and_is_heard() ->
 keeper = Keeper(lambda: None, work)
 workers = [keeper.start()]
 told = [workers[0].control.wait_for_line()["worker"]]
-keeper.kill()
+kills = [keeper.kill()]
 codes = [keeper.ended()]
+kills.append(keeper.kill())
 workers.append(keeper.start())
 told.append(workers[1].control.wait_for_line()["worker"])
 workers[1].questions.send({"exit": 5})
 codes.append(keeper.ended())
 over = workers[0].questions.wait_for_line() is None
-tell(codes=codes, told=told, workers=[each.process for each in workers], over=over)
+tell(codes=codes, told=told, workers=[each.process for each in workers], over=over, kills=kills)
 """)
     assert told["codes"] == [-9, 5]
+    assert told["kills"] == [True, False], "between two workers there is none to kill"
     assert told["told"] == told["workers"]
     assert len(set(told["workers"])) == 2
     assert told["over"], "what is asked of a worker that is gone has no answer"
